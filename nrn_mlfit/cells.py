@@ -1,0 +1,216 @@
+"""Cells: read and check a cell file; shipped cells, cells of other packages and a user's own come by one path."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field, replace
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+
+from nrn_mlfit import stimuli, textfile
+from nrn_mlfit.errors import CellError, MlfitError
+from nrn_mlfit.parameters import Parameter, ParameterSpace
+from nrn_mlfit.stimuli import Protocol
+
+SHIPPED = ("mainen", "ball_two_sticks", "izhikevich")
+SITE = re.compile(r"(?P<section>[A-Za-z_]\w*(\[\d+\])?)\((?P<x>[\d.]+)\)")  # soma(0.5), dend[3](1)
+VARIABLE = re.compile(r"(?P<variable>[A-Za-z_]\w*)\.(?P<where>[A-Za-z_]\w*)")  # gbar_na.somatic, V.cell
+PROCEDURE = re.compile(r"(?P<procedure>[A-Za-z_]\w*)\(\)")  # set_rm()
+KEYS = {"name", "hoc", "template", "mod", "celsius", "v_init", "dt", "probes", "inject", "stimulus", "geometry", "parameters"}
+REQUIRED = ("name", "hoc", "template", "stimulus", "parameters")
+
+
+@dataclass(frozen=True, eq=False)
+class CellModel:
+    """A NEURON cell that can be drawn, simulated and fitted; everything a cell file says, checked.
+
+    `hoc` is the file that defines `template`, `mod` the folder of its MOD files (None: built-in mechanisms only),
+    `probes` maps a name to a recording site, `dt` is the longest integration step in ms.
+    """
+
+    name: str
+    hoc: Path
+    template: str
+    mod: Path | None
+    probes: dict[str, str]
+    inject: str
+    celsius: float
+    v_init: float
+    dt: float
+    protocol: Protocol
+    space: ParameterSpace
+    geometry: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def step(self) -> float:
+        """The integration step in ms: the sample step divided by the least whole number that brings it to `dt`."""
+        return self.protocol.dt / self.substeps
+
+    @property
+    def substeps(self) -> int:
+        return max(1, int(-(-self.protocol.dt // (self.dt * (1 + 1e-9)))))
+
+    def under(self, *stims) -> "CellModel":
+        """The same cell under other stimuli."""
+        return replace(self, protocol=Protocol(tuple(stims)))
+
+    def mod_files(self) -> list[Path]:
+        return sorted(self.mod.glob("*.mod")) if self.mod else []
+
+    def settings(self) -> dict:
+        """What the cell file says, as JSON-ready values: the provenance that goes with every result."""
+        return {
+            "name": self.name,
+            "template": self.template,
+            "celsius": self.celsius,
+            "v_init": self.v_init,
+            "dt": self.dt,
+            "probes": self.probes,
+            "inject": self.inject,
+            "geometry": self.geometry,
+            "parameters": {p.name: {**vars(p), "sets": list(p.sets)} for p in self.space.parameters},
+        }
+
+    def digest(self) -> str:
+        """sha256 of the settings and the bytes of the HOC and MOD files: two cells with it behave alike."""
+        total = hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode())
+        for path in [self.hoc, *self.mod_files()]:
+            total.update(path.name.encode() + b"\0" + path.read_bytes())
+        return total.hexdigest()
+
+
+def load(cell: str | Path, stimulus: dict | None = None) -> CellModel:
+    """A cell by name (shipped or of an installed package) or by the path of its cell file or the folder that holds it."""
+    return read(find(cell), stimulus)
+
+
+def find(cell: str | Path) -> Path:
+    """The cell file of `cell`."""
+    known = available()
+    if str(cell) in known:
+        return known[str(cell)]
+    path = Path(cell)
+    if path.is_dir():
+        files = sorted(path.glob("*.yaml"))
+        if len(files) == 1:
+            return files[0]
+        raise CellError(f"{path}: holds {len(files)} .yaml files, one was expected; name the cell file itself")
+    if path.is_file():
+        return path
+    raise CellError(f"no cell is called {str(cell)!r}; there are {', '.join(known)}, or give the path of a cell file")
+
+
+def available() -> dict[str, Path]:
+    """Every cell known by name: shipped ones, then those that installed packages offer under `nrn_mlfit.cells`."""
+    folder = shipped_folder()
+    known = {name: folder / f"{name}.yaml" for name in SHIPPED}
+    for entry in entry_points(group="nrn_mlfit.cells"):
+        known.setdefault(entry.name, Path(entry.load()))
+    return known
+
+
+def shipped_folder() -> Path:
+    """Where hoc/ of this package lies: beside the sources in a checkout, inside the package when installed."""
+    spec = find_spec("nrn_mlfit.hoc")
+    if spec is None or spec.origin is None:
+        raise CellError("the shipped cells (nrn_mlfit.hoc) are not installed; install the package again")
+    return Path(spec.origin).parent
+
+
+def read(path: Path, stimulus: dict | None = None) -> CellModel:
+    """Read a cell file; `stimulus`, if given, takes the place of the file's own."""
+    held = textfile.read_yaml(path)
+    try:
+        return _build(held, path.resolve().parent, stimulus)
+    except MlfitError as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def _build(held, folder, stimulus) -> CellModel:
+    _check_keys(held)
+    specs = stimulus or held["stimulus"]
+    specs = specs if isinstance(specs, list) else [specs]
+    return CellModel(
+        name=str(held["name"]),
+        hoc=_file(folder, held["hoc"]),
+        template=str(held["template"]),
+        mod=_mod_folder(folder, held.get("mod")),
+        probes=_probes(held.get("probes", {"soma": "soma(0.5)"})),
+        inject=_site("inject", held.get("inject", "soma(0.5)")),
+        celsius=_number(held, "celsius", 34),
+        v_init=_number(held, "v_init", -65),
+        dt=_number(held, "dt", 0.025),
+        protocol=Protocol(tuple(stimuli.make(s, folder) for s in specs)),
+        space=ParameterSpace(tuple(_parameter(n, p) for n, p in _mapping(held, "parameters").items())),
+        geometry={k: _number(held["geometry"], k, None) for k in _mapping(held, "geometry")},
+    )
+
+
+def _check_keys(held):
+    if not isinstance(held, dict):
+        raise CellError("a cell file is a mapping, such as `name: mycell`")
+    unknown, missing = sorted(set(held) - KEYS), [k for k in REQUIRED if k not in held]
+    if unknown:
+        raise CellError(f"unknown key {', '.join(map(repr, unknown))}; a cell file takes {', '.join(sorted(KEYS))}")
+    if missing:
+        raise CellError(f"{', '.join(missing)}: missing; a cell file needs {', '.join(REQUIRED)}")
+
+
+def _mapping(held, key) -> dict:
+    value = held.get(key, {})
+    if not isinstance(value, dict):
+        raise CellError(f"{key}: must be a mapping, got {value!r}")
+    return value
+
+
+def _number(held, key, default) -> float:
+    value = held.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise CellError(f"{key}: must be a number, got {value!r}")
+    return float(value)
+
+
+def _file(folder, name) -> Path:
+    path = folder / str(name)
+    if not path.is_file():
+        raise CellError(f"hoc: {path} does not exist; paths are relative to the cell file")
+    return path
+
+
+def _mod_folder(folder, name) -> Path | None:
+    if name is None:
+        return None
+    path = (folder / str(name)).resolve()
+    if not sorted(path.glob("*.mod")):
+        raise CellError(f"mod: {path} holds no .mod file; paths are relative to the cell file")
+    return path
+
+
+def _probes(held) -> dict[str, str]:
+    if not isinstance(held, dict) or not held:
+        raise CellError(f'probes: must map names to sites, such as {{soma: "soma(0.5)"}}, got {held!r}')
+    return {str(name): _site(f"probe {name}", site) for name, site in held.items()}
+
+
+def _site(what, text) -> str:
+    match = SITE.fullmatch(str(text))
+    if match and 0 <= float(match["x"]) <= 1 or VARIABLE.fullmatch(str(text)):
+        return str(text)
+    raise CellError(f"{what}: {text!r} is no site; write SECTION(x) with x in 0..1, or VARIABLE.OBJECT for a point process")
+
+
+def _parameter(name, held) -> Parameter:
+    wanted = {"low", "high", "unit", "scale", "sets"}
+    if not isinstance(held, dict) or not {"low", "high"} <= set(held) or set(held) - wanted:
+        raise CellError(f"parameter {name}: needs low and high, and may have unit, scale, sets; got {held!r}")
+    targets = held.get("sets", [name])
+    targets = tuple(str(t) for t in (targets if isinstance(targets, list) else [targets]))
+    for target in targets:
+        if not (VARIABLE.fullmatch(target) or PROCEDURE.fullmatch(target)):
+            raise CellError(
+                f"parameter {name}: {target!r} sets nothing; write VARIABLE.LIST (gbar_na.somatic), "
+                "VARIABLE.OBJECT of a point process, or PROCEDURE()"
+            )
+    low, high = (_number(held, end, None) for end in ("low", "high"))
+    return Parameter(str(name), low, high, str(held.get("unit", "")), str(held.get("scale", "linear")), targets)

@@ -1,0 +1,79 @@
+"""The one YAML and JSON reader (no aliases, bounded size and depth, unknown duplicates refused) and atomic writing."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+import yaml
+
+from nrn_mlfit.errors import CellError, MachineError
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 12
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader without aliases, with duplicate keys refused and depth bounded."""
+
+    depth = 0
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=self.peek_event().start_mark)
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=self.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key, _ in node.value:
+            name = self.construct_object(key, deep=True)
+            if not isinstance(name, str):
+                raise yaml.MarkedYAMLError(problem=f"the key {name!r} is not a word", problem_mark=key.start_mark)
+            if name in seen:
+                raise yaml.MarkedYAMLError(problem=f"{name!r} is given twice", problem_mark=key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path):
+    """What a YAML file holds; a problem names the file and the line."""
+    try:
+        text = path.read_text(encoding="utf-8") if path.stat().st_size <= MAX_BYTES else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CellError(f"{path}: cannot be read as text ({error})") from None
+    if text is None:
+        raise CellError(f"{path}: larger than {MAX_BYTES} bytes; that is no description of a cell or network")
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise CellError(f"{path}, line {line}: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise CellError(f"{path}: not YAML ({error})") from None
+
+
+def write_atomic(path: Path, content: bytes | str):
+    """Write a file that either has its name and is complete, or does not exist."""
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise MachineError(f"{path}: cannot be written ({error.strerror}); choose another folder or free some space") from None
+
+
+def to_json(held) -> str:
+    """JSON as a person reads it: sorted keys, one per line; NaN is an error, not a word."""
+    return json.dumps(held, indent=2, sort_keys=True, allow_nan=False) + "\n"
