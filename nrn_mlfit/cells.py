@@ -1,12 +1,16 @@
 """Cells: read and check a cell file; shipped cells, cells of other packages and a user's own come by one path."""
 
 import hashlib
+import io
 import json
 import re
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
+
+import numpy as np
+import yaml
 
 from nrn_mlfit import stimuli, textfile
 from nrn_mlfit.errors import CellError, MlfitError
@@ -17,7 +21,10 @@ SHIPPED = ("mainen", "ball_two_sticks", "izhikevich")
 SITE = re.compile(r"(?P<section>[A-Za-z_]\w*(\[\d+\])?)\((?P<x>[\d.]+)\)")  # soma(0.5), dend[3](1)
 VARIABLE = re.compile(r"(?P<variable>[A-Za-z_]\w*)\.(?P<where>[A-Za-z_]\w*)")  # gbar_na.somatic, V.cell
 PROCEDURE = re.compile(r"(?P<procedure>[A-Za-z_]\w*)\(\)")  # set_rm()
-KEYS = {"name", "hoc", "template", "mod", "celsius", "v_init", "dt", "probes", "inject", "stimulus", "geometry", "parameters"}
+KEYS = {
+    *("name", "hoc", "template", "mod", "files", "celsius", "v_init", "dt"),
+    *("probes", "inject", "stimulus", "geometry", "parameters"),
+}
 REQUIRED = ("name", "hoc", "template", "stimulus", "parameters")
 
 
@@ -26,7 +33,8 @@ class CellModel:
     """A NEURON cell that can be drawn, simulated and fitted; everything a cell file says, checked.
 
     `hoc` is the file that defines `template`, `mod` the folder of its MOD files (None: built-in mechanisms only),
-    `probes` maps a name to a recording site, `dt` is the longest integration step in ms.
+    `files` are what else the HOC reads (a morphology), `probes` maps a name to a recording site, `dt` is the longest
+    integration step in ms.
     """
 
     name: str
@@ -41,6 +49,7 @@ class CellModel:
     protocol: Protocol
     space: ParameterSpace
     geometry: dict[str, float] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
 
     @property
     def step(self) -> float:
@@ -75,7 +84,7 @@ class CellModel:
     def digest(self) -> str:
         """sha256 of the settings and the bytes of the HOC and MOD files: two cells with it behave alike."""
         total = hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode())
-        for path in [self.hoc, *self.mod_files()]:
+        for path in [self.hoc, *self.files, *self.mod_files()]:
             total.update(path.name.encode() + b"\0" + path.read_bytes())
         return total.hexdigest()
 
@@ -127,6 +136,31 @@ def read(path: Path, stimulus: dict | None = None) -> CellModel:
         raise type(error)(f"{path}: {error}") from None
 
 
+def bundle(cell: CellModel, folder: Path) -> Path:
+    """Write a copy of all a cell is made of into `folder`; `load(folder)` gives the same cell, digest for digest."""
+    files = [(path.name, path.read_bytes()) for path in (cell.hoc, *cell.files)]
+    files += [(f"mod/{path.name}", path.read_bytes()) for path in cell.mod_files()]
+    held = {k: v for k, v in cell.settings().items() if k != "parameters"}
+    held |= {"hoc": cell.hoc.name, "files": [path.name for path in cell.files]}
+    held |= {"mod": "mod"} if cell.mod else {}
+    held["stimulus"] = [_bundled_stimulus(s, k, files) for k, s in enumerate(cell.protocol.stimuli)]
+    held["parameters"] = {n: {k: v for k, v in p.items() if k != "name"} for n, p in cell.settings()["parameters"].items()}
+    files.append((f"{cell.name}.yaml", yaml.safe_dump(held, sort_keys=False).encode()))
+    for name, content in files:
+        textfile.write_atomic(folder / name, content)
+    return folder
+
+
+def _bundled_stimulus(stimulus, number, files) -> dict:
+    """The description of a stimulus inside a bundle; one that came from a file takes its samples along."""
+    if stimulus.name != "file":
+        return stimulus.spec
+    name, held = f"stimulus{number}.npz", io.BytesIO()
+    np.savez(held, current=stimulus.window, dt=stimulus.dt)
+    files.append((name, held.getvalue()))
+    return {"kind": "file", "path": name, "lead": stimulus.start * stimulus.dt}
+
+
 def _build(held, folder, stimulus) -> CellModel:
     _check_keys(held)
     specs = stimulus or held["stimulus"]
@@ -134,6 +168,7 @@ def _build(held, folder, stimulus) -> CellModel:
     return CellModel(
         name=str(held["name"]),
         hoc=_file(folder, held["hoc"]),
+        files=tuple(_file(folder, name) for name in held.get("files", [])),
         template=str(held["template"]),
         mod=_mod_folder(folder, held.get("mod")),
         probes=_probes(held.get("probes", {"soma": "soma(0.5)"})),
@@ -174,7 +209,7 @@ def _number(held, key, default) -> float:
 def _file(folder, name) -> Path:
     path = folder / str(name)
     if not path.is_file():
-        raise CellError(f"hoc: {path} does not exist; paths are relative to the cell file")
+        raise CellError(f"{path} does not exist; paths are relative to the cell file")
     return path
 
 

@@ -1,4 +1,4 @@
-"""The one YAML and JSON reader (no aliases, bounded size and depth, unknown duplicates refused) and atomic writing."""
+"""Text files: the one YAML reader (no aliases, bounded size and depth, no duplicate keys), JSON, atomic writing."""
 
 import contextlib
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from nrn_mlfit.errors import CellError, MachineError
+from nrn_mlfit.errors import CellError, MachineError, MlfitError
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 12
@@ -40,21 +40,21 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_yaml(path: Path):
-    """What a YAML file holds; a problem names the file and the line."""
+def read_yaml(path: Path, error: type[MlfitError] = CellError):
+    """What a YAML file holds; a problem raises `error`, naming the file and the line."""
     try:
         text = path.read_text(encoding="utf-8") if path.stat().st_size <= MAX_BYTES else None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CellError(f"{path}: cannot be read as text ({error})") from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise error(f"{path}: cannot be read as text ({problem})") from None
     if text is None:
-        raise CellError(f"{path}: larger than {MAX_BYTES} bytes; that is no description of a cell or network")
+        raise error(f"{path}: larger than {MAX_BYTES} bytes; that is no description of a cell or network")
     try:
         return yaml.load(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise CellError(f"{path}, line {line}: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise CellError(f"{path}: not YAML ({error})") from None
+    except yaml.MarkedYAMLError as problem:
+        line = problem.problem_mark.line + 1 if problem.problem_mark else 1
+        raise error(f"{path}, line {line}: {problem.problem}") from None
+    except yaml.YAMLError as problem:
+        raise error(f"{path}: not YAML ({problem})") from None
 
 
 def write_atomic(path: Path, content: bytes | str):
@@ -72,6 +72,17 @@ def write_atomic(path: Path, content: bytes | str):
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise MachineError(f"{path}: cannot be written ({error.strerror}); choose another folder or free some space") from None
+
+
+def read_json(path: Path, error: type[MlfitError]) -> dict:
+    """The object that a JSON file holds."""
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise error(f"{path}: cannot be read as JSON ({problem})") from None
+    if not isinstance(held, dict):
+        raise error(f"{path}: holds no JSON object")
+    return held
 
 
 def to_json(held) -> str:

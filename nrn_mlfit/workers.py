@@ -1,0 +1,137 @@
+"""Serial or MPI behind one `map` over numbered pieces of work; the only import of mpi4py.
+
+Ranks take the next number from one shared counter (an MPI-3 one-sided window on rank 0), so none waits for another
+and rank 0 works too. Results go to rank 0, which hands them to `on_result` as they come.
+"""
+
+import os
+import sys
+import traceback
+
+from nrn_mlfit.errors import MachineError
+
+LAUNCHED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+RESULT = 7  # message tag
+
+
+def launched_size() -> int:
+    """How many processes the MPI launcher that started us says there are; 1 without a launcher."""
+    return max([int(os.environ[name]) for name in LAUNCHED if os.environ.get(name, "").isdigit()], default=1)
+
+
+class Serial:
+    """One process: the work in order."""
+
+    rank, size = 0, 1
+
+    def map(self, work, numbers, on_result, tick=lambda: None):
+        for number in numbers:
+            on_result(work(number))
+
+    def once(self, act):
+        return act()
+
+
+class Mpi:
+    """The ranks of MPI_COMM_WORLD."""
+
+    def __init__(self):
+        from mpi4py import MPI
+
+        self._mpi = MPI
+        self._comm = MPI.COMM_WORLD
+        self.rank, self.size = self._comm.rank, self._comm.size
+
+    def map(self, work, numbers, on_result, tick=lambda: None):
+        """Do `work(number)` for all numbers, shared out one by one; rank 0 passes each result to `on_result`."""
+        numbers = list(numbers)
+        counter = _Counter(self._mpi, self._comm)
+        self._left = len(numbers)
+        while (turn := counter.next()) < len(numbers):
+            result = work(numbers[turn])
+            if self.rank:
+                self._comm.send(result, 0, RESULT)
+            else:
+                self._take(on_result, result)
+            self.collect(on_result)
+        while self.rank == 0 and self._left:
+            self._take(on_result, self._comm.recv(tag=RESULT))
+        counter.free()
+
+    def collect(self, on_result):
+        """Rank 0: take the results that have arrived; also lets MPI serve the counter to the others."""
+        while self.rank == 0 and self._comm.iprobe(tag=RESULT):
+            self._take(on_result, self._comm.recv(tag=RESULT))
+
+    def _take(self, on_result, result):
+        self._left -= 1
+        on_result(result)
+
+    def once(self, act):
+        """`act()` on rank 0 while the others wait; its value, or its error, on every rank."""
+        outcome = None
+        if self.rank == 0:
+            try:
+                outcome = (act(), None)
+            except Exception as error:
+                outcome = (None, error)
+        value, error = self._comm.bcast(outcome)
+        if error is not None:
+            raise error
+        return value
+
+
+class _Counter:
+    """A number all ranks may take and raise by one."""
+
+    def __init__(self, mpi, comm):
+        import numpy as np
+
+        self._mpi = mpi
+        self._window = mpi.Win.Allocate(8 if comm.rank == 0 else 0, 8, comm=comm)
+        if comm.rank == 0:
+            np.frombuffer(self._window, "i8")[0] = 0
+        self._one, self._got = np.ones(1, "i8"), np.zeros(1, "i8")
+        comm.Barrier()
+
+    def next(self) -> int:
+        self._window.Lock(0)
+        self._window.Fetch_and_op(self._one, self._got, 0, 0, self._mpi.SUM)
+        self._window.Unlock(0)
+        return int(self._got[0])
+
+    def free(self):
+        self._window.Free()
+
+
+def connect():
+    """The workers of this process: all MPI ranks if a launcher started us, else this process alone."""
+    wanted = launched_size()
+    if wanted == 1:
+        return Serial()
+    try:
+        workers = Mpi()
+    except ImportError as error:
+        raise MachineError(f"started by an MPI launcher, but mpi4py does not load ({error}); install nrn_mlfit[mpi]") from None
+    if workers.size != wanted:
+        raise MachineError(
+            f"the launcher started {wanted} processes but mpi4py sees {workers.size}: they belong to different MPIs; "
+            "use the mpiexec of the MPI that mpi4py was built with (`nrn-mlfit doctor` names it)"
+        )
+    return workers
+
+
+def abort(reason: str, code: int):
+    """End the whole MPI job when one rank cannot go on, so that the others do not wait for ever; no-op when serial."""
+    if launched_size() > 1 and "mpi4py.MPI" in sys.modules:
+        from mpi4py import MPI
+
+        print(f"rank {MPI.COMM_WORLD.rank}: {reason}", file=sys.stderr, flush=True)
+        MPI.COMM_WORLD.Abort(code)
+
+
+def abort_with_traceback(error: BaseException):
+    """`abort` for an error nobody foresaw."""
+    if launched_size() > 1:
+        traceback.print_exception(error)
+    abort(f"{type(error).__name__}: {error}", 1)
