@@ -112,18 +112,18 @@ def find(cell: str | Path) -> Path:
 
 def available() -> dict[str, Path]:
     """Every cell known by name: shipped ones, then those that installed packages offer under `nrn_mlfit.cells`."""
-    folder = shipped_folder()
+    folder = shipped_folder("hoc")
     known = {name: folder / f"{name}.yaml" for name in SHIPPED}
     for entry in entry_points(group="nrn_mlfit.cells"):
         known.setdefault(entry.name, Path(entry.load()))
     return known
 
 
-def shipped_folder() -> Path:
-    """Where hoc/ of this package lies: beside the sources in a checkout, inside the package when installed."""
-    spec = find_spec("nrn_mlfit.hoc")
+def shipped_folder(name: str) -> Path:
+    """Where `hoc` or `mod` of this package lies: beside the sources in a checkout, inside the package when installed."""
+    spec = find_spec(f"nrn_mlfit.{name}")
     if spec is None or spec.origin is None:
-        raise CellError("the shipped cells (nrn_mlfit.hoc) are not installed; install the package again")
+        raise CellError(f"the shipped {name} files (nrn_mlfit.{name}) are not installed; install the package again")
     return Path(spec.origin).parent
 
 

@@ -5,6 +5,7 @@ class MlfitError(Exception):
     """A problem the user can mend; the command line prints it as one sentence and exits with `exit_code`."""
 
     exit_code = 2
+    agreed = False  # raised on every MPI rank alike, so that each can leave by itself
 
 
 class CellError(MlfitError):

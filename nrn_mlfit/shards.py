@@ -78,9 +78,8 @@ def write(path: Path, shard: Shard):
     image = io.BytesIO()
     # libver "latest": only with its checksummed metadata does no flipped bit pass unseen.
     with h5py.File(image, "w", libver="latest") as file:
-        length = file.attrs
         for key, value in shard.attributes.items():
-            length[key] = value
+            file.attrs[key] = value
         start = shard.currents.shape[1] - shard.volts.shape[-1]
         for name, data in (
             ("phys_par", shard.phys_par),
@@ -129,6 +128,15 @@ def read(path: Path, rows: slice | list | None = None) -> Shard:
         raise ShardError(f"{path}: cut short or damaged ({_short(error)}); delete it and simulate again to make it anew") from None
 
 
+def rows(path: Path) -> int:
+    """How many sets a shard holds; 0 for a file that is not there or not whole."""
+    try:
+        with h5py.File(path, "r") as file:
+            return int(file["status"].shape[0])
+    except (OSError, KeyError):
+        return 0
+
+
 def _check_format(path, attributes):
     if attributes.get("format") != FORMAT:
         raise ShardError(f"{path}: not a shard of simulated traces; name a file that `nrn-mlfit simulate` wrote")
@@ -170,8 +178,8 @@ def open_run(folder: Path) -> Run:
     return run
 
 
-def start_run(folder: Path, manifest: dict) -> Run:
-    """Begin a run in `folder`, or take up the one it holds if it is the same but for the number of sets."""
+def check_free(folder: Path, manifest: dict) -> bool:
+    """Whether `folder` already holds this run (with any number of sets); raises ShardError if it holds anything else."""
     path = folder / "run.json"
     if path.is_file():
         held = textfile.read_json(path, ShardError)
@@ -180,11 +188,10 @@ def start_run(folder: Path, manifest: dict) -> Run:
             raise ShardError(
                 f"{folder}: already holds another run (it differs in {', '.join(different)}); choose another folder with -o"
             )
-    elif folder.is_dir() and any(folder.iterdir()):
-        raise ShardError(f"{folder}: holds other files; choose an empty or new folder with -o")
-    else:
-        textfile.write_atomic(path, textfile.to_json(manifest))
-    return Run(folder, manifest)
+        return True
+    if folder.is_file() or folder.is_dir() and any(folder.iterdir()):
+        raise ShardError(f"{folder}: holds something else; choose an empty or new folder with -o")
+    return False
 
 
 @dataclass(frozen=True, eq=False)

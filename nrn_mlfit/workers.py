@@ -6,11 +6,11 @@ and rank 0 works too. Results go to rank 0, which hands them to `on_result` as t
 
 import os
 import sys
-import traceback
 
-from nrn_mlfit.errors import MachineError
+from nrn_mlfit.errors import MachineError, MlfitError
 
 LAUNCHED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
 RESULT = 7  # message tag
 
 
@@ -24,12 +24,14 @@ class Serial:
 
     rank, size = 0, 1
 
-    def map(self, work, numbers, on_result, tick=lambda: None):
+    def map(self, work, numbers, on_result):
         for number in numbers:
-            on_result(work(number))
+            on_result(0, work(number, lambda: None))
 
     def once(self, act):
         return act()
+
+    everywhere = once
 
 
 class Mpi:
@@ -42,30 +44,32 @@ class Mpi:
         self._comm = MPI.COMM_WORLD
         self.rank, self.size = self._comm.rank, self._comm.size
 
-    def map(self, work, numbers, on_result, tick=lambda: None):
-        """Do `work(number)` for all numbers, shared out one by one; rank 0 passes each result to `on_result`."""
-        numbers = list(numbers)
+    def map(self, work, numbers, on_result):
+        """Do `work(number, serve)` for all numbers, shared out one by one; rank 0 gets `on_result(rank, result)`.
+
+        `work` calls `serve()` now and then, so that rank 0 answers the others while it works.
+        """
+        numbers, left = list(numbers), [0]
+        left[0] = len(numbers)
+
+        def take(rank, result):
+            left[0] -= 1
+            on_result(rank, result)
+
+        def serve():
+            while self.rank == 0 and self._comm.iprobe(tag=RESULT):
+                take(*self._comm.recv(tag=RESULT))
+
         counter = _Counter(self._mpi, self._comm)
-        self._left = len(numbers)
         while (turn := counter.next()) < len(numbers):
-            result = work(numbers[turn])
+            result = work(numbers[turn], serve)
             if self.rank:
-                self._comm.send(result, 0, RESULT)
+                self._comm.send((self.rank, result), 0, RESULT)
             else:
-                self._take(on_result, result)
-            self.collect(on_result)
-        while self.rank == 0 and self._left:
-            self._take(on_result, self._comm.recv(tag=RESULT))
+                take(0, result)
+        while self.rank == 0 and left[0]:
+            take(*self._comm.recv(tag=RESULT))
         counter.free()
-
-    def collect(self, on_result):
-        """Rank 0: take the results that have arrived; also lets MPI serve the counter to the others."""
-        while self.rank == 0 and self._comm.iprobe(tag=RESULT):
-            self._take(on_result, self._comm.recv(tag=RESULT))
-
-    def _take(self, on_result, result):
-        self._left -= 1
-        on_result(result)
 
     def once(self, act):
         """`act()` on rank 0 while the others wait; its value, or its error, on every rank."""
@@ -73,12 +77,19 @@ class Mpi:
         if self.rank == 0:
             try:
                 outcome = (act(), None)
-            except Exception as error:
+            except MlfitError as error:
                 outcome = (None, error)
         value, error = self._comm.bcast(outcome)
         if error is not None:
+            error.agreed = True
             raise error
         return value
+
+    def everywhere(self, act):
+        """`act()` on rank 0 and, if that went well, on the others; an error of rank 0 is everybody's."""
+        held = []
+        self.once(lambda: held.append(act()))
+        return held[0] if held else act()
 
 
 class _Counter:
@@ -121,17 +132,16 @@ def connect():
     return workers
 
 
+def launched_rank() -> int:
+    """Our rank by the launcher's word, known before MPI starts."""
+    return max([int(os.environ[name]) for name in RANKS if os.environ.get(name, "").isdigit()], default=0)
+
+
 def abort(reason: str, code: int):
-    """End the whole MPI job when one rank cannot go on, so that the others do not wait for ever; no-op when serial."""
-    if launched_size() > 1 and "mpi4py.MPI" in sys.modules:
-        from mpi4py import MPI
+    """End the whole MPI job when this rank alone cannot go on, so that the others do not wait for ever."""
+    if launched_size() == 1 or "mpi4py.MPI" not in sys.modules:
+        return
+    from mpi4py import MPI
 
-        print(f"rank {MPI.COMM_WORLD.rank}: {reason}", file=sys.stderr, flush=True)
-        MPI.COMM_WORLD.Abort(code)
-
-
-def abort_with_traceback(error: BaseException):
-    """`abort` for an error nobody foresaw."""
-    if launched_size() > 1:
-        traceback.print_exception(error)
-    abort(f"{type(error).__name__}: {error}", 1)
+    print(f"rank {MPI.COMM_WORLD.rank} ends the job: {reason}", file=sys.stderr, flush=True)
+    MPI.COMM_WORLD.Abort(code)

@@ -1,0 +1,33 @@
+"""Arguments and options that several commands share."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from nrn_mlfit import workers
+from nrn_mlfit.errors import MachineError
+
+existing_folder = click.Path(exists=True, file_okay=False, path_type=Path)
+any_path = click.Path(path_type=Path)
+cell_argument = click.argument("cell")
+
+
+def say(line: str):
+    """Print a line at once, on rank 0 only."""
+    if workers.launched_rank() == 0:
+        click.echo(line)
+        sys.stdout.flush()
+
+
+def run_under_mpi(ranks: int) -> int:
+    """Run this same command again as `ranks` MPI processes, and return its exit code."""
+    beside = Path(sys.executable).with_name("mpiexec")
+    mpiexec = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if not mpiexec:
+        raise MachineError("no mpiexec found beside Python or on the PATH; install nrn_mlfit[mpi], or leave out -j")
+    command = [mpiexec, "-n", str(ranks), sys.executable, "-m", "nrn_mlfit", *sys.argv[1:]]
+    return subprocess.run(command, env={**os.environ, "PYTHONUNBUFFERED": "1"}).returncode

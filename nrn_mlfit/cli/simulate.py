@@ -1,0 +1,36 @@
+"""nrn-mlfit simulate"""
+
+import click
+
+from nrn_mlfit import workers
+from nrn_mlfit.cli.options import any_path, cell_argument, run_under_mpi, say
+
+
+@click.command()
+@cell_argument
+@click.option("-n", "--samples", type=click.IntRange(min=1), required=True, help="Parameter sets to simulate.")
+@click.option("-o", "--output", type=any_path, required=True, help="Folder for the shards.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Set i depends on (seed, i) alone.")
+@click.option("-j", "--ranks", type=click.IntRange(min=1), default=1, help="Start this many MPI processes ourselves.")
+@click.option("--stimulus", "stimulus_file", type=any_path, help="A .npz or .csv file to use as the stimulus.")
+@click.option("--sets-a-shard", type=click.IntRange(min=1), default=100, show_default=True, help="Sets in one file.")
+@click.pass_context
+def simulate(ctx, cell, samples, output, seed, ranks, stimulus_file, sets_a_shard):
+    """Simulate CELL for random parameter sets and write HDF5 shards.
+
+    CELL is a shipped cell (see `nrn-mlfit cells`), or the path of your own cell file. The same command again does
+    what is missing; a larger -n extends the run.
+
+    \b
+    Examples:
+      nrn-mlfit simulate mainen -n 2000 -j 2 -o runs/mainen
+      mpirun -n 64 nrn-mlfit simulate mainen -n 100000 -o runs/mainen
+    """
+    if ranks > 1 and workers.launched_size() == 1:
+        ctx.exit(run_under_mpi(ranks))
+    from nrn_mlfit import cells, simulator
+
+    spec = {"kind": "file", "path": str(stimulus_file.resolve())} if stimulus_file else None
+    summary = simulator.simulate(cells.load(cell, spec), samples, output, seed, sets_a_shard, say)
+    for line in summary.lines():
+        say(line)

@@ -1,0 +1,58 @@
+"""Where the current changes, and the piece of a recording around it."""
+
+import numpy as np
+
+from nrn_mlfit.errors import RecordingError
+from nrn_mlfit.recordings.recording import Recording
+
+LENGTH_MS = 300.0
+SAMPLES = 9000  # what the published networks look at
+LEAD = 0.2  # of the piece lies before the change
+SUSTAINED_MS = 20.0  # a change is judged by the means of this long before and after: test pulses are shorter
+ABOUT_AS_LARGE = (
+    0.8  # of the largest change: a step's onset and end differ by noise only, the first one counts
+)
+
+
+def around_change(recording: Recording, length_ms: float = LENGTH_MS, samples: int = SAMPLES) -> Recording:
+    """The piece around the first of the largest sustained changes of the current, a fifth of it before.
+
+    At most `length_ms` long and `samples` samples; shifted where it would reach beyond an end. Raises
+    RecordingError for a recording without a current or with one that does not change.
+    """
+    change = _first_large_change(recording)
+    size = recording.volts.shape[-1]
+    count = min(size, samples, round(length_ms / recording.dt))
+    first = min(max(0, change - round(LEAD * count)), size - count)
+    return recording.cut(first * recording.dt, (first + count) * recording.dt)
+
+
+def _first_large_change(recording) -> int:
+    """The sample at which the current changes."""
+    if recording.currents is None:
+        raise RecordingError(
+            f"{recording.name}: holds no current to cut around; say where with --start and --stop"
+        )
+    width = max(1, round(SUSTAINED_MS / recording.dt))
+    sizes = _change_sizes(recording.currents, width)
+    if sizes.max() <= _sample_noise(recording.currents):
+        raise RecordingError(
+            f"{recording.name}: its current does not change; say where with --start and --stop"
+        )
+    reached = int(np.argmax(sizes >= ABOUT_AS_LARGE * sizes.max()))
+    return reached + int(np.argmax(sizes[reached : reached + width]))
+
+
+def _change_sizes(currents, width):
+    """|mean of `width` samples after - mean of as many before| each sample, largest of S: (S, T) -> (T,)."""
+    held = np.pad(currents, ((0, 0), (width, width)), mode="edge")
+    sums = np.pad(np.cumsum(held - held[:, :1], axis=1), ((0, 0), (1, 0)))
+    means = (sums[:, width:] - sums[:, :-width]) / width  # means[k] is over held[k : k + width]
+    size = currents.shape[1]
+    return np.abs(means[:, width : width + size] - means[:, :size]).max(axis=0)
+
+
+def _sample_noise(currents):
+    """The noise of one sample, robust against steps: from the median step; at least rounding."""
+    rounding = 1e-9 * np.abs(currents).max()
+    return max(rounding, 1.05 * float(np.median(np.abs(np.diff(currents)))))  # 0.6745 sqrt 2 = 1 / 1.05

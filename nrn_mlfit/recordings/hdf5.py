@@ -1,0 +1,51 @@
+"""HDF5 files: datasets volts or voltage (T,) or (P, S, T) mV, current or stims (T,) or (S, T) nA, dt ms."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+
+from nrn_mlfit.errors import RecordingError
+from nrn_mlfit.recordings.npz import step
+from nrn_mlfit.recordings.recording import Recording
+
+
+@contextmanager
+def opened(path: Path):
+    """An HDF5 file to read; what HDF5 cannot read in it becomes one RecordingError."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, KeyError, RuntimeError):
+        raise RecordingError(f"{path.name}: cut short or damaged; copy it anew from where it came") from None
+
+
+def is_nwb(path: Path) -> bool:
+    """Whether an HDF5 file says it is NWB 2."""
+    with opened(path) as file:
+        return "nwb_version" in file.attrs
+
+
+def sweeps(path: Path):
+    """One function that reads the file's only recording."""
+    return [lambda: _read(path)]
+
+
+def _read(path) -> Recording:
+    with opened(path) as file:
+        volts, current = _first(file, "volts", "voltage"), _first(file, "current", "stims")
+        if volts is None:
+            raise RecordingError(
+                f"{path.name}: no dataset volts or voltage inside; it holds {', '.join(file) or 'nothing'}"
+            )
+        dt = file["dt"][()] if "dt" in file else file.attrs.get("dt", volts.attrs.get("dt"))
+        if dt is None:
+            raise RecordingError(f"{path.name}: no attribute or dataset dt inside; add the sample step in ms")
+        source = {"file": str(path), "format": "HDF5", "sweep": 0}
+        current = None if current is None else current[()]
+        return Recording(volts[()], current, step(dt, path.name), path.name, source)
+
+
+def _first(file, *names):
+    """The first dataset of these names."""
+    return next((file[name] for name in names if isinstance(file.get(name), h5py.Dataset)), None)

@@ -1,0 +1,59 @@
+"""npz files: volts or voltage (T,) or (P, S, T) mV, current (T,) or (S, T) nA if there is one, dt ms."""
+
+import json
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nrn_mlfit.errors import RecordingError
+from nrn_mlfit.recordings.recording import Recording
+
+
+def sweeps(path: Path):
+    """One function that reads the file's only recording."""
+    return [lambda: _read(path)]
+
+
+def _read(path) -> Recording:
+    held = _arrays(path)
+    volts: Any = held.get("volts", held.get("voltage"))
+    missing = [name for name, value in (("volts", volts), ("dt", held.get("dt"))) if value is None]
+    if missing:
+        raise RecordingError(
+            f"{path.name}: no {' and no '.join(missing)} inside; it holds {', '.join(held) or 'nothing'}"
+        )
+    origin = _json(held.get("source"))
+    source = {"file": str(path), "format": "npz", "sweep": 0} | ({"origin": origin} if origin else {})
+    return Recording(
+        volts, held.get("current"), step(held["dt"], path.name), path.name, source, _json(held.get("truth"))
+    )
+
+
+def _arrays(path) -> dict[str, Any]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error):
+        raise RecordingError(f"{path.name}: cut short or damaged; copy it anew from where it came") from None
+    except ValueError:
+        raise RecordingError(f"{path.name}: holds Python objects; save plain arrays of numbers") from None
+
+
+def step(value, name: str) -> float:
+    """A sample step that a file holds, as one float."""
+    value = np.asarray(value)
+    if value.size != 1 or value.dtype.kind not in "iuf":
+        raise RecordingError(f"{name}: dt must be one number, the sample step in ms")
+    return float(value.reshape(()))
+
+
+def _json(value) -> dict:
+    """What `Recording.save` left as JSON; another program's array of that name means nothing here."""
+    try:
+        held = json.loads(str(value))
+    except ValueError:
+        return {}
+    return held if isinstance(held, dict) else {}

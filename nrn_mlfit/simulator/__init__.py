@@ -1,0 +1,10 @@
+"""From parameter sets to traces: building mechanisms, one live cell a process, many sets on many ranks.
+
+The only place that imports NEURON.
+"""
+
+from nrn_mlfit.simulator.bulk import simulate
+from nrn_mlfit.simulator.mechanisms import load_mechanisms
+from nrn_mlfit.simulator.session import Session
+
+__all__ = ["Session", "load_mechanisms", "simulate"]

@@ -1,0 +1,20 @@
+"""The one import of NEURON, done so that it neither takes MPI over nor loads what lies in the working folder."""
+
+import contextlib
+import functools
+import os
+
+from nrn_mlfit import workers
+
+
+@functools.cache
+def hoc():
+    """NEURON's `h`, with the standard run library."""
+    if workers.launched_size() > 1:
+        # With mpi4py first, NEURON finds MPI initialised and stays out of it: its errors stay errors, not MPI_Abort.
+        workers.connect()
+    os.environ.setdefault("NEURON_MODULE_OPTIONS", "-nogui")
+    with contextlib.chdir("/"):  # at import NEURON loads an x86_64/ of the working folder without being asked
+        from neuron import h
+    h.load_file("stdrun.hoc")
+    return h

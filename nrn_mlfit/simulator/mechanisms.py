@@ -1,0 +1,152 @@
+"""MOD files: compiled once into a cache folder of the user, loaded once a process, and checked to be there."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import platformdirs
+
+from nrn_mlfit import cells
+from nrn_mlfit.errors import MachineError, MechanismError
+from nrn_mlfit.simulator.door import hoc
+
+NAME = re.compile(r"^\s*(?:SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)", re.MULTILINE)
+LIBRARY = "libnrnmech.so"
+TOOLS = ("g++", "make", "perl")
+_loaded: dict[str, str] = {}  # mechanism -> key of the build it came from
+
+
+def load_mechanisms(mod: Path | str | None = None):
+    """Load the MOD files of a folder into this NEURON process (the shipped channels by default), building them if need be.
+
+    Raises MechanismError if they do not compile, or if a mechanism of that name is loaded already from elsewhere.
+    """
+    folder = Path(mod) if mod else cells.shipped_folder("mod")
+    names, key = names_in(folder), key_of(folder)
+    if all(_loaded.get(name) == key for name in names):
+        return
+    _refuse_other_versions(names)
+    library = build(folder)
+    h = hoc()
+    h.nrn_load_dll(str(library))
+    missing = [name for name in names if not _exists(name)]
+    if missing:
+        raise MechanismError(
+            f"{library}: loaded, but {', '.join(missing)} did not appear in NEURON; delete its folder and try again"
+        )
+    _loaded.update(dict.fromkeys(names, key))
+
+
+def names_in(folder: Path) -> list[str]:
+    """The mechanisms that the MOD files of a folder define."""
+    return [name for path in sorted(folder.glob("*.mod")) for name in NAME.findall(path.read_text(errors="replace"))]
+
+
+def key_of(folder: Path) -> str:
+    """What a build depends on: the MOD files' names and bytes, NEURON's version, the processor family."""
+    total = hashlib.sha256(f"{version('neuron')} {platform.machine()}".encode())
+    for path in sorted(folder.glob("*.mod")):
+        total.update(path.name.encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()[:20]
+
+
+def cache_folder() -> Path:
+    """Where builds are kept: NRN_MLFIT_CACHE if set, else the user's cache folder."""
+    return Path(os.environ.get("NRN_MLFIT_CACHE") or platformdirs.user_cache_dir("nrn_mlfit"))
+
+
+def build(folder: Path) -> Path:
+    """The compiled library of a folder of MOD files; compiled on first use, by one process at a time."""
+    library = _library(folder)
+    if not library.is_file():
+        with _lock(library.parent):
+            if not library.is_file():
+                _compile(folder, library.parent)
+    return library
+
+
+def is_built(folder: Path) -> bool:
+    """Whether the MOD files of a folder need no compiling."""
+    return _library(folder).is_file()
+
+
+def _library(folder) -> Path:
+    return cache_folder() / "mechanisms" / key_of(folder) / LIBRARY
+
+
+def missing_tools() -> list[str]:
+    """What nrnivmodl needs and this machine lacks."""
+    return [tool for tool in TOOLS if not shutil.which(tool)]
+
+
+def nrnivmodl() -> str:
+    """NEURON's MOD compiler, the one that belongs to this Python."""
+    beside = Path(sys.executable).with_name("nrnivmodl")
+    found = str(beside) if beside.exists() else shutil.which("nrnivmodl")
+    if not found:
+        raise MachineError("nrnivmodl was not found beside Python nor on the PATH; install NEURON: pip install neuron")
+    return found
+
+
+@contextlib.contextmanager
+def _lock(target):
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(target.with_suffix(".lock"), "w")  # noqa: SIM115 (closed below, after the lock)
+    except OSError as error:
+        raise MachineError(
+            f"{target.parent}: cannot be written ({error.strerror}); set NRN_MLFIT_CACHE to a folder of yours"
+        ) from None
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _compile(folder, target):
+    if absent := missing_tools():
+        raise MachineError(
+            f"{', '.join(absent)} not found, needed to compile MOD files; install them (Debian/Ubuntu: apt install g++ make perl)"
+        )
+    with tempfile.TemporaryDirectory(prefix="nrn_mlfit-") as work:
+        for path in folder.glob("*.mod"):
+            shutil.copy(path, work)
+        done = subprocess.run([nrnivmodl()], cwd=work, capture_output=True, text=True, errors="replace")
+        made = next(Path(work).glob(f"*/**/{LIBRARY}"), None)
+        if done.returncode or not made:
+            raise MechanismError(f"{folder}: the MOD files do not compile: {_cause(done)}; run `nrnivmodl {folder}` to see all")
+        _publish(made, target)
+
+
+def _publish(made, target):
+    fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=".new-"))
+    shutil.copy(made, fresh / LIBRARY)
+    fresh.rename(target)
+
+
+def _cause(done) -> str:
+    """The line of the compiler's output that says most."""
+    lines = [line.strip() for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
+    telling = [line for line in lines if re.search(r"error|syntax|undefined|not declared", line, re.IGNORECASE)]
+    return (telling or lines or ["no output"])[0][:200]
+
+
+def _exists(name) -> bool:
+    return bool(hoc().name_declared(name))
+
+
+def _refuse_other_versions(names):
+    taken = [name for name in names if name in _loaded or _exists(name)]
+    if taken:
+        raise MechanismError(
+            f"{', '.join(taken)}: already loaded in this process from other MOD files; NEURON can hold one version, "
+            "so start a new Python (and import nrn_mlfit before neuron)"
+        )

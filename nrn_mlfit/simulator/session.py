@@ -1,0 +1,213 @@
+"""One live cell in this process: build it from its template, set its parameters, run it under a stimulus."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nrn_mlfit.cells import PROCEDURE, SITE, VARIABLE, CellModel
+from nrn_mlfit.errors import CellError
+from nrn_mlfit.parameters import Parameter
+from nrn_mlfit.simulator.door import hoc
+from nrn_mlfit.simulator.mechanisms import load_mechanisms
+from nrn_mlfit.stimuli import Stimulus
+
+SECTION_VARIABLES = ("L", "Ra", "nseg")  # one value a section; everything else is set in every segment
+
+
+class Session:
+    """A CellModel brought to life; `cell` is the HOC object of its template.
+
+    Raises CellError where the template lacks what the cell file names.
+    """
+
+    def __init__(self, model: CellModel):
+        self.model = model
+        self.cell = build_cell(model)
+        self._setters = [_setter(self.cell, p) for p in model.space.parameters]
+        self._injector = _Injector(self.cell, model.inject)
+        self._probes = [hoc().Vector().record(reference(self.cell, site)) for site in model.probes.values()]
+
+    def set(self, phys_par):
+        """Set all K parameters, given (K,) in their own units."""
+        for setter, value in zip(self._setters, phys_par, strict=True):
+            setter(float(value))
+
+    def run(self, stimulus: Stimulus, stop: int | None = None):
+        """The probes' voltages (P, n) in mV at the stimulus' sample times, from t = 0 through sample stop-1.
+
+        The cell starts anew from v_init; `stop` is by default the end of the network's window.
+        """
+        model, count = self.model, stop or stimulus.stop
+        substeps = model.substeps
+        self._injector.play(stimulus, count)
+        with conditions(model.celsius, model.step):
+            hoc().finitialize(model.v_init)
+            advance((count - 1) * substeps)
+        return np.array([probe.as_numpy()[: (count - 1) * substeps + 1 : substeps] for probe in self._probes])
+
+
+def build_cell(model: CellModel):
+    """A new instance of the model's template with its geometry settings, mechanisms loaded, parameters nominal."""
+    h = hoc()
+    if model.mod:
+        load_mechanisms(model.mod)
+    if not h.name_declared(model.template):
+        _load_template(model)
+    cell = getattr(h, model.template)()
+    for name, value in model.geometry.items():
+        if not hasattr(cell, name):
+            raise CellError(f"{model.name}: template {model.template} has no public {name} to set under geometry")
+        setattr(cell, name, value)
+    if model.geometry:
+        cell.build()
+    return cell
+
+
+def _load_template(model):
+    h = hoc()
+    loaded = h.load_file(1, str(model.hoc))
+    if not loaded or not h.name_declared(model.template):
+        raise CellError(f"{model.hoc}: defines no template {model.template}; write `begintemplate {model.template}` there")
+
+
+def advance(steps: int):
+    """Take `steps` fixed time steps."""
+    h = hoc()
+    context = h.ParallelContext()
+    context.set_maxstep(10)
+    context.psolve((steps - 0.5) * h.dt)  # half a step short: rounding of t can neither drop nor add a step
+
+
+class conditions:
+    """Process-wide NEURON settings for the length of a `with`: temperature in degC and fixed step in ms."""
+
+    def __init__(self, celsius: float, dt: float):
+        self._wanted = {"celsius": celsius, "dt": dt, "secondorder": 0}
+
+    def __enter__(self):
+        h = hoc()
+        h.CVode().active(0)
+        self._before = {name: getattr(h, name) for name in self._wanted}
+        self._put(self._wanted)
+
+    def __exit__(self, *_):
+        self._put(self._before)
+
+    def _put(self, values):
+        for name, value in values.items():
+            setattr(hoc(), name, value)
+
+
+def reference(cell, site: str):
+    """The pointer to a recording site: SECTION(x) is its v, VARIABLE.OBJECT a point process' variable."""
+    if match := SITE.fullmatch(site):
+        return _section(cell, match["section"])(float(match["x"]))._ref_v
+    return _point_reference(cell, site)
+
+
+class _Injector:
+    """Where the stimulus goes in: a current clamp of ours in a section, or a point process' own current."""
+
+    def __init__(self, cell, site):
+        h = hoc()
+        if match := SITE.fullmatch(site):
+            self._clamp = h.IClamp(_section(cell, match["section"])(float(match["x"])))
+            self._clamp.delay, self._clamp.dur = 0, 1e9
+            self._target = self._clamp._ref_amp
+        else:
+            self._target = _point_reference(cell, site)
+        self._played = None
+
+    def play(self, stimulus, count):
+        """Sample k at t = k dt, linear in between."""
+        if self._played and self._played[:2] == (stimulus, count):
+            return
+        h = hoc()
+        if self._played:
+            self._played[2].play_remove()
+        values, times = h.Vector(stimulus.current[:count]), h.Vector(np.arange(count) * stimulus.dt)
+        values.play(self._target, times, 1)
+        self._played = (stimulus, count, values, times)
+
+
+def _section(cell, text):
+    name, _, index = text.partition("[")
+    found = getattr(cell, name, None)
+    if found is None:
+        raise CellError(f"{cell}: has no public section {name}; add it to `public` in the template")
+    return found[int(index[:-1])] if index else found
+
+
+def _point_reference(cell, text):
+    match = VARIABLE.fullmatch(text)
+    found = getattr(cell, match["where"], None)
+    try:
+        return getattr(found, f"_ref_{match['variable']}")
+    except AttributeError:
+        raise CellError(f"{cell}: has no public point process {match['where']} with {match['variable']}") from None
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where one entry of a parameter's `sets` leads: `owners` (segments, sections, a point process) and the name to set."""
+
+    owners: list
+    variable: str
+
+    def __call__(self, value: float):
+        for owner in self.owners:
+            setattr(owner, self.variable, value)
+
+
+def _setter(cell, parameter: Parameter) -> Callable[[float], None]:
+    targets = [_target(cell, parameter, text) for text in parameter.sets]
+
+    def put(value):
+        for target in targets:
+            target(value)
+
+    return put
+
+
+def _target(cell, parameter, text) -> Callable[[float], None]:
+    if match := PROCEDURE.fullmatch(text):
+        return _member(cell, parameter, match["procedure"])
+    match = VARIABLE.fullmatch(text)
+    variable = match["variable"]
+    owners = _owners(_member(cell, parameter, match["where"]), variable)
+    if not owners:
+        raise CellError(f"parameter {parameter.name}: nothing in {match['where']} has {variable}; insert its mechanism")
+    _check_unit(parameter, owners[0], variable)
+    return Target(owners, variable)
+
+
+def _owners(where, variable) -> list:
+    """The sections or segments of a SectionList, or the point process itself, that have the variable."""
+    if not hasattr(where, "allroots"):  # no SectionList
+        return [where] if hasattr(where, variable) else []
+    if variable in SECTION_VARIABLES:
+        return list(where)
+    return [seg for sec in where for seg in sec if hasattr(seg, variable)]
+
+
+def _member(cell, parameter, name):
+    found = getattr(cell, name, None)
+    if found is None:
+        raise CellError(f"parameter {parameter.name}: the template has no public {name}; add it to `public`")
+    return found
+
+
+def _check_unit(parameter, owner, variable):
+    """The unit of the cell file must be the one that the MOD file declares, where it declares one."""
+    process = owner.hname().partition("[")[0] + "." if hasattr(owner, "get_segment") else ""
+    declared = hoc().units(process + variable)
+    if declared and parameter.unit and _plain(declared) != _plain(parameter.unit):
+        raise CellError(f"parameter {parameter.name}: unit is {parameter.unit}, but NEURON has {variable} in {declared}")
+
+
+def _plain(unit: str) -> str:
+    plain = unit.replace("µ", "u").lower()
+    for mark in " ^*-()":
+        plain = plain.replace(mark, "")
+    return plain.removeprefix("1") if plain.startswith("1/") else plain

@@ -1,0 +1,33 @@
+"""Spikes of a trace: times by linear interpolation of upward crossings, and how well two trains coincide."""
+
+import numpy as np
+
+THRESHOLD_MV = -20.0  # as eFEL's default
+
+
+def spike_times(volts, dt: float, t0: float = 0.0, threshold: float = THRESHOLD_MV):
+    """Times in ms at which a trace (T,) in mV crosses `threshold` upwards."""
+    volts = np.asarray(volts, float)
+    at = np.flatnonzero((volts[:-1] < threshold) & (volts[1:] >= threshold))
+    return t0 + dt * (at + (threshold - volts[at]) / (volts[at + 1] - volts[at]))
+
+
+def spike_counts(volts, threshold: float = THRESHOLD_MV):
+    """How many spikes each trace of (..., T) in mV has."""
+    above = np.asarray(volts) >= threshold
+    return np.sum(above[..., 1:] & ~above[..., :-1], axis=-1)
+
+
+def coincidence(times, others, duration: float, window: float = 2.0) -> float:
+    """The coincidence factor of two spike trains: 1 when they agree to `window` ms, 0 when no better than chance.
+
+    Gamma of Kistler, Gerstner & van Hemmen, Neural Computation 9:1015 (1997), eq. 27; both empty counts as 1.
+    """
+    times, others = np.asarray(times, float), np.asarray(others, float)
+    if not times.size and not others.size:
+        return 1.0
+    chance = 2 * (others.size / duration) * window
+    if chance >= 1 or not times.size or not others.size:
+        return 0.0
+    hits = sum(np.any(np.abs(others - t) <= window) for t in times)
+    return float((hits - chance * times.size) / (0.5 * (times.size + others.size)) / (1 - chance))
