@@ -19,7 +19,8 @@ from nrn_mlfit.stimuli import Protocol
 
 SHIPPED = ("mainen", "ball_two_sticks", "izhikevich")
 SITE = re.compile(r"(?P<section>[A-Za-z_]\w*(\[\d+\])?)\((?P<x>[\d.]+)\)")  # soma(0.5), dend[3](1)
-VARIABLE = re.compile(r"(?P<variable>[A-Za-z_]\w*)\.(?P<where>[A-Za-z_]\w*)")  # gbar_na.somatic, V.cell
+RANGE = re.compile(r"(?P<variable>[A-Za-z_]\w*)\.(?P<list>[A-Za-z_]\w*)")  # gbar_na.somatic
+POINT = re.compile(r"(?P<variable>[A-Za-z_]\w*)@(?P<process>[A-Za-z_]\w*)")  # V@cell
 PROCEDURE = re.compile(r"(?P<procedure>[A-Za-z_]\w*)\(\)")  # set_rm()
 KEYS = {
     *("name", "hoc", "template", "mod", "files", "celsius", "v_init", "dt"),
@@ -230,9 +231,9 @@ def _probes(held) -> dict[str, str]:
 
 def _site(what, text) -> str:
     match = SITE.fullmatch(str(text))
-    if match and 0 <= float(match["x"]) <= 1 or VARIABLE.fullmatch(str(text)):
+    if match and 0 <= float(match["x"]) <= 1 or POINT.fullmatch(str(text)):
         return str(text)
-    raise CellError(f"{what}: {text!r} is no site; write SECTION(x) with x in 0..1, or VARIABLE.OBJECT for a point process")
+    raise CellError(f"{what}: {text!r} is no site; write SECTION(x) with x in 0..1, or VARIABLE@PROCESS for a point process")
 
 
 def _parameter(name, held) -> Parameter:
@@ -242,10 +243,10 @@ def _parameter(name, held) -> Parameter:
     targets = held.get("sets", [name])
     targets = tuple(str(t) for t in (targets if isinstance(targets, list) else [targets]))
     for target in targets:
-        if not (VARIABLE.fullmatch(target) or PROCEDURE.fullmatch(target)):
+        if not any(form.fullmatch(target) for form in (RANGE, POINT, PROCEDURE)):
             raise CellError(
                 f"parameter {name}: {target!r} sets nothing; write VARIABLE.LIST (gbar_na.somatic), "
-                "VARIABLE.OBJECT of a point process, or PROCEDURE()"
+                "VARIABLE@PROCESS of a point process, or PROCEDURE()"
             )
     low, high = (_number(held, end, None) for end in ("low", "high"))
     return Parameter(str(name), low, high, str(held.get("unit", "")), str(held.get("scale", "linear")), targets)

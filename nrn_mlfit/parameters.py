@@ -14,7 +14,7 @@ class Parameter:
     """One number of a cell that may vary.
 
     `sets` names what it sets in the cell: `gbar_na.somatic` (a range variable in every section of a public
-    SectionList), `a.cell` (a variable of a public point process) or `set_rm()` (a public procedure of the template).
+    SectionList), `a@cell` (a variable of a public point process) or `set_rm()` (a public procedure of the template).
     """
 
     name: str

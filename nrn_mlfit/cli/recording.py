@@ -84,7 +84,7 @@ def _cut(file, number, output, start, stop):
         recordings.around_change(whole) if start is None and stop is None else _between(whole, start, stop)
     )
     piece.save(output)
-    yield _what_was_cut(piece, output)
+    yield from _what_was_cut(piece, output)
     yield from _next_steps(output, piece.currents is not None)
 
 
@@ -101,10 +101,10 @@ def _what_was_cut(piece, output):
     current = "no current"
     if piece.currents is not None:
         current = f"{1e3 * piece.currents.min():.1f} to {1e3 * piece.currents.max():.1f} pA"
-    return (
-        f"{output}: {first:g} to {last:g} ms of {piece.name}\n"
-        f"{piece.volts.shape[-1]} samples of {piece.dt:g} ms, {piece.volts.min():.1f} to {piece.volts.max():.1f} mV, "
-        f"{spikes} spike{'s' * (spikes != 1)}, {current}"
+    yield f"{output}: {first:g} to {last:g} ms of {piece.name}"
+    yield (
+        f"{piece.volts.shape[-1]} samples of {piece.dt:g} ms, {piece.volts.min():.1f} to "
+        f"{piece.volts.max():.1f} mV, {spikes} spike{'' if spikes == 1 else 's'}, {current}"
     )
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from nrn_mlfit import shards
 from nrn_mlfit.errors import MlfitError, RecordingError
 from nrn_mlfit.recordings import csv_file, hdf5, npz, nwb, shard_row, units
 from nrn_mlfit.recordings.changes import around_change
@@ -90,7 +89,7 @@ def _format(path) -> ModuleType:
     with open(path, "rb") as file:
         is_hdf5 = file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
     if is_hdf5:
-        return shard_row if shards.is_shard(path) else nwb if hdf5.is_nwb(path) else hdf5
+        return {"shard": shard_row, "nwb": nwb, "hdf5": hdf5}[hdf5.kind(path)]
     suffix = path.suffix.lower()
     if suffix in HDF5_SUFFIXES:
         raise RecordingError(

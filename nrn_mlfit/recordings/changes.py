@@ -9,9 +9,8 @@ LENGTH_MS = 300.0
 SAMPLES = 9000  # what the published networks look at
 LEAD = 0.2  # of the piece lies before the change
 SUSTAINED_MS = 20.0  # a change is judged by the means of this long before and after: test pulses are shorter
-ABOUT_AS_LARGE = (
-    0.8  # of the largest change: a step's onset and end differ by noise only, the first one counts
-)
+ABOUT_AS_LARGE = 0.8  # of the largest change: a step's onset and end differ by noise, the first one counts
+EDGE_MS = 4.0  # before its first and after its last sample the current is held at the median of this long
 
 
 def around_change(recording: Recording, length_ms: float = LENGTH_MS, samples: int = SAMPLES) -> Recording:
@@ -33,8 +32,8 @@ def _first_large_change(recording) -> int:
         raise RecordingError(
             f"{recording.name}: holds no current to cut around; say where with --start and --stop"
         )
-    width = max(1, round(SUSTAINED_MS / recording.dt))
-    sizes = _change_sizes(recording.currents, width)
+    width, edge = (max(1, round(span / recording.dt)) for span in (SUSTAINED_MS, EDGE_MS))
+    sizes = _change_sizes(recording.currents, width, edge)
     if sizes.max() <= _sample_noise(recording.currents):
         raise RecordingError(
             f"{recording.name}: its current does not change; say where with --start and --stop"
@@ -43,9 +42,9 @@ def _first_large_change(recording) -> int:
     return reached + int(np.argmax(sizes[reached : reached + width]))
 
 
-def _change_sizes(currents, width):
+def _change_sizes(currents, width, edge):
     """|mean of `width` samples after - mean of as many before| each sample, largest of S: (S, T) -> (T,)."""
-    held = np.pad(currents, ((0, 0), (width, width)), mode="edge")
+    held = np.pad(currents, ((0, 0), (width, width)), mode="median", stat_length=((1, 1), (edge, edge)))
     sums = np.pad(np.cumsum(held - held[:, :1], axis=1), ((0, 0), (1, 0)))
     means = (sums[:, width:] - sums[:, :-width]) / width  # means[k] is over held[k : k + width]
     size = currents.shape[1]

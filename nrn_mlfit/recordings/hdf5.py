@@ -5,9 +5,13 @@ from pathlib import Path
 
 import h5py
 
+from nrn_mlfit import shards
 from nrn_mlfit.errors import RecordingError
 from nrn_mlfit.recordings.npz import step
 from nrn_mlfit.recordings.recording import Recording
+
+# Flipped bits in an HDF5 file come up as any of these, also as values of a type that nobody wrote.
+DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError)
 
 
 @contextmanager
@@ -16,14 +20,16 @@ def opened(path: Path):
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, KeyError, RuntimeError):
+    except DAMAGE:
         raise RecordingError(f"{path.name}: cut short or damaged; copy it anew from where it came") from None
 
 
-def is_nwb(path: Path) -> bool:
-    """Whether an HDF5 file says it is NWB 2."""
+def kind(path: Path) -> str:
+    """What an HDF5 file says it is: shard, nwb, or just hdf5."""
     with opened(path) as file:
-        return "nwb_version" in file.attrs
+        if file.attrs.get("format") == shards.FORMAT:
+            return "shard"
+        return "nwb" if "nwb_version" in file.attrs else "hdf5"
 
 
 def sweeps(path: Path):

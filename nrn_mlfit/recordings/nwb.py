@@ -79,7 +79,8 @@ def _shift(volts, current, name) -> int:
     shift = round((current.t0 - volts.t0) / volts.dt)
     if min(volts.values.size, shift + current.values.size) - max(0, shift) < 2:
         raise RecordingError(
-            f"{name}: voltage and current, from {volts.t0:g} and {current.t0:g} ms on, share no time; mend their starting_time"
+            f"{name}: voltage (from {volts.t0:g} ms on) and current (from {current.t0:g} ms on) "
+            "share no time; mend their starting_time"
         )
     return shift
 
@@ -115,11 +116,13 @@ def _clock(series, piece, name) -> tuple[float, float]:
 def _pairs(file, name) -> list[tuple[Piece, Piece | None]]:
     """Every response with its stimulus, by the first of the three ways that gives one."""
     stimuli = _series(file, "stimulus/presentation", "CurrentClampStimulusSeries")
+    responses = sorted(_series(file, "acquisition", "CurrentClampSeries"), key=_order)
     table, pairs = _table(file), []
-    for response in sorted(_series(file, "acquisition", "CurrentClampSeries"), key=_order):
-        numbered = _same_number(response, stimuli, name)
-        for piece, listed in table.get(response.name, [(Piece(response.name), None)]):
-            pairs.append((piece, numbered or listed or _same_ending(response, stimuli)))
+    for response in responses:
+        numbered = _same_number(response, responses, stimuli, name)
+        unlisted = [(Piece(response.name), _same_ending(response, responses, stimuli))]
+        rows = table.get(response.name, unlisted)
+        pairs += [(piece, numbered or stimulus) for piece, stimulus in rows]
     return pairs
 
 
@@ -133,23 +136,30 @@ def _order(series):
     return (_ending(series, inf) if number is None else number), series.name
 
 
-def _same_number(response, stimuli, name) -> Piece | None:
-    """The stimulus with the response's sweep_number; of several, the one of the same electrode."""
+def _same_number(response, responses, stimuli, name) -> Piece | None:
+    """The stimulus with the response's sweep_number; with several of either, the one of the same electrode."""
     number = _sweep_number(response)
-    found = [s for s in stimuli if number is not None and _sweep_number(s) == number]
-    if len(found) > 1:
+    if number is None:
+        return None
+    rivals, found = ([s for s in held if _sweep_number(s) == number] for held in (responses, stimuli))
+    if len(rivals) > 1 or len(found) > 1:
         found = [s for s in found if _electrode(s) == _electrode(response)]
-        if len(found) != 1:
-            raise RecordingError(
-                f"{name}: which stimulus of sweep_number {number} belongs to {response.name} is not clear"
-            )
+    if len(found) > 1:
+        raise RecordingError(
+            f"{name}: which stimulus of sweep_number {number} is that of {response.name} is unclear; "
+            "give each its own number"
+        )
     return Piece(found[0].name) if found else None
 
 
-def _same_ending(response, stimuli) -> Piece | None:
-    """The one stimulus whose name ends in the same number, or, where there are just two series, the other."""
-    found = [s for s in stimuli if _ending(s) == _ending(response)]
-    return Piece(found[0].name) if len(found) == 1 else None
+def _same_ending(response, responses, stimuli) -> Piece | None:
+    """The one stimulus whose name, as that of this one response, ends in a number, or in none."""
+    ending = _ending(response)
+    rivals = [r for r in responses if _ending(r) == ending]
+    found = [s for s in stimuli if _ending(s) == ending]
+    if len(rivals) != 1 or len(found) != 1 or None not in map(_sweep_number, (response, found[0])):
+        return None  # sweep numbers, where both have them, have been asked already
+    return Piece(found[0].name)
 
 
 def _table(file) -> dict[str, list[tuple[Piece, Piece | None]]]:
@@ -186,7 +196,7 @@ def _ending(series, default=None):
 
 def _electrode(series) -> str:
     link = series.get("electrode", getlink=True)
-    return link.path if isinstance(link, h5py.SoftLink) else series["electrode"].name
+    return link.path if isinstance(link, h5py.SoftLink) else f"{series.name}/electrode"
 
 
 def _text(value) -> str:

@@ -50,7 +50,7 @@ class Recording:
         values = values.astype(float).reshape(shape)
         bad = np.argwhere(~np.isfinite(values))
         if len(bad):
-            first = min(bad, key=lambda at: at[-1])
+            first = bad[np.argmin(bad[:, -1])]
             raise RecordingError(
                 f"{self.name}: the {what} is {values[tuple(first)]} at sample {first[-1]} "
                 f"({first[-1] * self.dt:g} ms); use a stretch without gaps"

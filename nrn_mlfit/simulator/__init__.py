@@ -5,6 +5,6 @@ The only place that imports NEURON.
 
 from nrn_mlfit.simulator.bulk import simulate
 from nrn_mlfit.simulator.mechanisms import load_mechanisms
-from nrn_mlfit.simulator.session import Session
+from nrn_mlfit.simulator.session import Session, load_cell
 
-__all__ = ["Session", "load_mechanisms", "simulate"]
+__all__ = ["Session", "load_cell", "load_mechanisms", "simulate"]

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+from pathlib import Path
 
 from nrn_mlfit import workers
 
@@ -18,3 +19,15 @@ def hoc():
         from neuron import h
     h.load_file("stdrun.hoc")
     return h
+
+
+def load_file(path: Path) -> bool:
+    """Load a HOC file, again if need be. From inside its folder, since NEURON takes ASCII paths only."""
+    with contextlib.chdir(path.parent):
+        return bool(hoc().load_file(1, path.name))
+
+
+def load_library(path: Path):
+    """Load compiled mechanisms; that nothing is raised does not mean that they are there."""
+    with contextlib.chdir(path.parent):
+        hoc().nrn_load_dll(f"./{path.name}")

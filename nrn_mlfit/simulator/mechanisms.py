@@ -17,7 +17,7 @@ import platformdirs
 
 from nrn_mlfit import cells
 from nrn_mlfit.errors import MachineError, MechanismError
-from nrn_mlfit.simulator.door import hoc
+from nrn_mlfit.simulator.door import hoc, load_library
 
 NAME = re.compile(r"^\s*(?:SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)", re.MULTILINE)
 LIBRARY = "libnrnmech.so"
@@ -36,8 +36,7 @@ def load_mechanisms(mod: Path | str | None = None):
         return
     _refuse_other_versions(names)
     library = build(folder)
-    h = hoc()
-    h.nrn_load_dll(str(library))
+    load_library(library)
     missing = [name for name in names if not _exists(name)]
     if missing:
         raise MechanismError(

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from nrn_mlfit.cells import PROCEDURE, SITE, VARIABLE, CellModel
-from nrn_mlfit.errors import CellError
+from nrn_mlfit.cells import POINT, PROCEDURE, RANGE, SITE, CellModel
+from nrn_mlfit.errors import CellError, FitError
 from nrn_mlfit.parameters import Parameter
-from nrn_mlfit.simulator.door import hoc
+from nrn_mlfit.simulator.door import hoc, load_file
 from nrn_mlfit.simulator.mechanisms import load_mechanisms
 from nrn_mlfit.stimuli import Stimulus
 
@@ -44,7 +45,7 @@ class Session:
         with conditions(model.celsius, model.step):
             hoc().finitialize(model.v_init)
             advance((count - 1) * substeps)
-        return np.array([probe.as_numpy()[: (count - 1) * substeps + 1 : substeps] for probe in self._probes])
+        return np.array([probe.as_numpy()[::substeps] for probe in self._probes]).reshape(-1, count)
 
 
 def build_cell(model: CellModel):
@@ -64,10 +65,26 @@ def build_cell(model: CellModel):
     return cell
 
 
+def load_cell(fit: Path | str):
+    """A new fitted cell, live in this process: the HOC object of its template. `fit` is a fit.json or its folder.
+
+    Raises FitError where the folder holds no fit, or its HOC finds that a value did not arrive.
+    """
+    folder = Path(fit).parent if Path(fit).suffix == ".json" else Path(fit)
+    script = folder.resolve() / "fitted_cell.hoc"
+    if not script.is_file():
+        raise FitError(f"{folder}: holds no fitted_cell.hoc; name the fit.json (or the folder) that `nrn-mlfit fit` wrote")
+    if (folder / "mod").is_dir():
+        load_mechanisms(folder / "mod")
+    try:
+        load_file(script)
+        return hoc().fitted_cell()
+    except RuntimeError as error:
+        raise FitError(f"{script}: does not load in NEURON ({error})") from None
+
+
 def _load_template(model):
-    h = hoc()
-    loaded = h.load_file(1, str(model.hoc))
-    if not loaded or not h.name_declared(model.template):
+    if not load_file(model.hoc) or not hoc().name_declared(model.template):
         raise CellError(f"{model.hoc}: defines no template {model.template}; write `begintemplate {model.template}` there")
 
 
@@ -76,7 +93,7 @@ def advance(steps: int):
     h = hoc()
     context = h.ParallelContext()
     context.set_maxstep(10)
-    context.psolve((steps - 0.5) * h.dt)  # half a step short: rounding of t can neither drop nor add a step
+    context.psolve((steps + 0.5) * h.dt)  # half a step beyond: rounding of t can neither drop nor add a step
 
 
 class conditions:
@@ -100,7 +117,7 @@ class conditions:
 
 
 def reference(cell, site: str):
-    """The pointer to a recording site: SECTION(x) is its v, VARIABLE.OBJECT a point process' variable."""
+    """The pointer to a recording site: SECTION(x) is its v, VARIABLE@PROCESS a point process' variable."""
     if match := SITE.fullmatch(site):
         return _section(cell, match["section"])(float(match["x"]))._ref_v
     return _point_reference(cell, site)
@@ -140,12 +157,11 @@ def _section(cell, text):
 
 
 def _point_reference(cell, text):
-    match = VARIABLE.fullmatch(text)
-    found = getattr(cell, match["where"], None)
+    variable, process = POINT.fullmatch(text).groups()
     try:
-        return getattr(found, f"_ref_{match['variable']}")
+        return getattr(getattr(cell, process, None), f"_ref_{variable}")
     except AttributeError:
-        raise CellError(f"{cell}: has no public point process {match['where']} with {match['variable']}") from None
+        raise CellError(f"{cell}: has no public point process {process} with {variable}; add it to `public`") from None
 
 
 @dataclass(frozen=True)
@@ -173,11 +189,10 @@ def _setter(cell, parameter: Parameter) -> Callable[[float], None]:
 def _target(cell, parameter, text) -> Callable[[float], None]:
     if match := PROCEDURE.fullmatch(text):
         return _member(cell, parameter, match["procedure"])
-    match = VARIABLE.fullmatch(text)
-    variable = match["variable"]
-    owners = _owners(_member(cell, parameter, match["where"]), variable)
+    variable, where = (RANGE.fullmatch(text) or POINT.fullmatch(text)).groups()
+    owners = _owners(_member(cell, parameter, where), variable)
     if not owners:
-        raise CellError(f"parameter {parameter.name}: nothing in {match['where']} has {variable}; insert its mechanism")
+        raise CellError(f"parameter {parameter.name}: nothing in {where} has {variable}; insert its mechanism")
     _check_unit(parameter, owners[0], variable)
     return Target(owners, variable)
 

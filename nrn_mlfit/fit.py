@@ -1,0 +1,154 @@
+"""A Fit: what an ensemble says about a recording. Values, their spread over the members, a verdict, provenance."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nrn_mlfit import stimuli, textfile
+from nrn_mlfit.errors import EnsembleError, FitError
+
+if TYPE_CHECKING:
+    from nrn_mlfit.learn import Ensemble
+    from nrn_mlfit.recordings import Recording
+
+LARGEST_WAVEFORM_DIFFERENCE = 0.05  # of the current's rms: measured currents carry noise and the clamp's lag
+LARGEST_MARGIN = 0.1  # in unit parameters: how far beyond its range a value may land and still count as inside
+VOLTAGE_MARGIN_MV = 1.0
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Value:
+    """One fitted parameter: `value` in `unit`, inside [low, high]; `spread` is the members' standard deviation.
+
+    `unit_par` is the raw answer, in which the range is [-1, 1]; `truth` is known for simulated traces only.
+    """
+
+    name: str
+    value: float
+    spread: float
+    low: float
+    high: float
+    unit: str
+    unit_par: float
+    truth: float | None = None
+
+    @property
+    def error(self) -> float | None:
+        """(value - truth) in % of the range, or None."""
+        return None if self.truth is None else 100 * (self.value - self.truth) / (self.high - self.low)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The parameters of one recording, and why to believe them or not; `warnings` is empty for a trace in range."""
+
+    values: tuple[Value, ...]
+    warnings: tuple[str, ...]
+    recording: dict
+    provenance: dict = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        return "OUT OF RANGE: do not trust these values" if self.warnings else "in range"
+
+    def save(self, path: Path):
+        held = {"format_version": FORMAT_VERSION, "verdict": self.verdict, **asdict(self)}
+        textfile.write_atomic(path, textfile.to_json(held))
+
+
+def load(path: Path) -> Fit:
+    """Read a fit.json."""
+    held = textfile.read_json(path, FitError)
+    try:
+        values = tuple(Value(**value) for value in held["values"])
+        return Fit(values, tuple(held["warnings"]), held["recording"], held["provenance"])
+    except (KeyError, TypeError) as error:
+        raise FitError(f"{path}: is no fit ({error} is missing or unknown); make one with `nrn-mlfit fit`") from None
+
+
+def fit(ensemble: "Ensemble", recording: "Recording") -> Fit:
+    """Ask an ensemble about a recording of the same sample step, window and stimulus waveform.
+
+    Raises EnsembleError where they do not belong together.
+    """
+    check(ensemble, recording)
+    answers = ensemble.predict(recording.volts[None])[:, 0]  # (M, K)
+    middle = answers.mean(axis=0)
+    space = ensemble.space
+    inside = space.to_phys(np.clip(middle, -1, 1))
+    spread = space.to_phys(np.clip(answers, -1, 1)).std(axis=0)
+    values = tuple(
+        Value(p.name, float(x), float(s), p.low, p.high, p.unit, float(u), recording.truth.get(p.name))
+        for p, x, s, u in zip(space.parameters, inside, spread, middle, strict=True)
+    )
+    warnings = (*_beyond(ensemble, middle), *_voltages(ensemble, recording))
+    source = {"name": recording.name, **recording.source}
+    return Fit(values, warnings, source, ensemble.provenance())
+
+
+def check(ensemble: "Ensemble", recording: "Recording"):
+    """Whether the recording is of the kind that the ensemble learned from; traces of another cell are not refused."""
+    name, wanted = recording.name, ensemble.protocol
+    if not np.isclose(recording.dt, wanted.dt, rtol=1e-6):
+        raise EnsembleError(
+            f"{name}: sampled every {recording.dt:g} ms, the ensemble needs {wanted.dt:g} ms; "
+            "resample the recording, or train an ensemble for this step"
+        )
+    shape = (len(ensemble.probes), len(wanted.stimuli), wanted.length)
+    if recording.volts.shape != shape:
+        raise EnsembleError(
+            f"{name}: holds {_shape_words(recording.volts.shape)}, the ensemble needs {_shape_words(shape)}; "
+            "cut the recording to that window (`nrn-mlfit recording`)"
+        )
+    if recording.currents is None:
+        raise EnsembleError(
+            f"{name}: holds no current; say with --stimulus what was injected (the ensemble learned from {wanted.name})"
+        )
+    difference = wanted.difference(recording.currents)
+    if difference > LARGEST_WAVEFORM_DIFFERENCE:
+        raise EnsembleError(
+            f"{name}: its current is not the ensemble's stimulus {wanted.name}: {_percent(difference)} of it differs in shape; "
+            "simulate and train with this current (--stimulus), or fit a recording made with that stimulus"
+        )
+
+
+def with_stimulus(ensemble: "Ensemble", recording: "Recording", name: str) -> "Recording":
+    """A recording without a current, taken to be made with the stimulus `name`, at the ensemble's scale."""
+    from dataclasses import replace
+
+    wanted = ensemble.protocol
+    given = stimuli.from_file(name) if Path(name).is_file() else stimuli.make({"kind": name})
+    if given.window.shape != (wanted.length,) or wanted.difference(given.window) > LARGEST_WAVEFORM_DIFFERENCE:
+        raise EnsembleError(f"--stimulus {name}: the ensemble learned from {wanted.name}; name that, or use another ensemble")
+    if recording.volts.shape[1:] != wanted.windows.shape:
+        check(ensemble, recording)
+    return replace(recording, currents=wanted.windows)
+
+
+def _shape_words(shape) -> str:
+    probes, stims, length = shape
+    return f"{length} samples" if probes == stims == 1 else f"{probes} probes x {stims} stimuli x {length} samples"
+
+
+def _percent(fraction) -> str:
+    return "all" if not np.isfinite(fraction) or fraction > 1 else f"{100 * fraction:.0f}%"
+
+
+def _beyond(ensemble, middle):
+    margin = np.minimum(ensemble.validation_rms, LARGEST_MARGIN)
+    for parameter, value, slack in zip(ensemble.space.parameters, middle, margin, strict=True):
+        if abs(value) > 1 + slack:
+            side = "above" if value > 0 else "below"
+            yield f"{parameter.name} lies {side} its range [{parameter.low:g}, {parameter.high:g}] {parameter.unit}".strip()
+
+
+def _voltages(ensemble, recording):
+    low, high = ensemble.voltage_range
+    lowest, highest = float(recording.volts.min()), float(recording.volts.max())
+    if lowest < low - VOLTAGE_MARGIN_MV or highest > high + VOLTAGE_MARGIN_MV:
+        yield (
+            f"voltages {lowest:.1f} to {highest:.1f} mV leave what was trained on, {low:.1f} to {high:.1f} mV"
+        )

@@ -1,0 +1,172 @@
+"""A fit on one page: recording and fitted cell, their difference, and where each value lies in its range."""
+
+import textwrap
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nrn_mlfit.report.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    PALE,
+    VERMILION,
+    legend_above,
+    number,
+    save,
+    style,
+    times,
+)
+
+MOST_STIMULI = 3  # side by side; more would be too narrow to read
+FEWEST_ROWS = 8  # so that a few bars stand together instead of drifting apart
+LOW, HIGH = 0.17, 0.83  # where a range begins and ends across the panel of values
+
+
+def fit_picture(
+    path: Path,
+    title: str,
+    recorded,
+    simulated,
+    currents,
+    dt: float,
+    t0: float,
+    values: list[dict],
+    verdict: str,
+    numbers: dict[str, str],
+    current_unit: str = "nA",
+):
+    """Draw a fit into `path` (.png, .pdf or .svg).
+
+    `recorded` and `simulated` are (P, S, T) in mV (`simulated` None: not re-simulated), `currents` (S, T) in
+    nA, `dt` and `t0` (the first sample's time) in ms. Each of `values` has name, value, low, high, unit, spread,
+    and truth or None; `numbers` maps what was measured to its text, such as {"rms": "3.2 mV"}; `current_unit` is
+    "" for a current without one.
+    """
+    recorded, currents = np.asarray(recorded, float), np.atleast_2d(currents)
+    simulated = None if simulated is None else np.asarray(simulated, float)
+    told = textwrap.wrap(textwrap.shorten(verdict, 400, placeholder=" ..."), 125)
+    top = 0.7 + 0.19 * len(told)
+    width, height = _size(recorded.shape, len(values))
+    with style():
+        figure = Figure(figsize=(width, top + height), layout="constrained")
+        head, body = figure.subfigures(2, 1, height_ratios=[top, height])
+        _head(head, top, title, told, numbers)
+        left, right = body.subfigures(1, 2, width_ratios=[1.75, 1])
+        _traces(left, recorded, simulated, currents, times(recorded.shape[-1], dt, t0), current_unit)
+        _values(right.subplots(), values)
+        save(figure, path)
+
+
+def _size(shape, count) -> tuple[float, float]:
+    """Inches of what stands below the head: A4 across, taller for many probes or parameters."""
+    return 11.7, max(6.9, 2.9 + 2.2 * shape[0], 1.0 + 0.42 * count)
+
+
+def _head(head, top, title, told, numbers):
+    """Title, verdict and numbers as text from the top down; `top` is the head's height in inches."""
+    warns = any("out of range" in line.lower() for line in told)
+    colour, weight = (VERMILION, "bold") if warns else (BLACK, "normal")
+    head.text(0.012, 1 - 0.1 / top, title, fontsize=14, weight="bold", va="top", color=BLACK)
+    head.text(0.012, 1 - 0.42 / top, "\n".join(told), fontsize=10, va="top", color=colour, weight=weight)
+    measured = "     ".join(f"{name} {text}" for name, text in numbers.items())
+    head.text(0.012, 0.22 / top, measured, fontsize=9.5, va="top", color=GREY)
+
+
+def _traces(figure, recorded, simulated, currents, time, current_unit):
+    """A column a stimulus: from the top an overlay a probe, the first probe's difference, the current."""
+    probes, stimuli = recorded.shape[0], min(recorded.shape[1], MOST_STIMULI)
+    rows = [3.0] * probes + ([1.4] if simulated is not None else []) + [1.1]
+    axes = figure.subplots(len(rows), stimuli, sharex=True, sharey="row", height_ratios=rows, squeeze=False)
+    for s in range(stimuli):
+        for p in range(probes):
+            _overlay(axes[p, s], time, recorded[p, s], None if simulated is None else simulated[p, s])
+        if simulated is not None:
+            _difference(axes[-2, s], time, simulated[0, s] - recorded[0, s])
+        axes[-1, s].plot(time, currents[s], color=GREY)
+        axes[-1, s].set_xlabel("time (ms)")
+        axes[-1, s].margins(x=0.01)
+    _label(axes, recorded.shape, simulated is not None, current_unit)
+    legend_above(axes[0, stimuli - 1])
+
+
+def _overlay(axes: Axes, time, recorded, simulated):
+    axes.plot(time, recorded, color=BLACK, label="recording")
+    if simulated is not None:
+        axes.plot(time, simulated, color=BLUE, label="fitted cell in NEURON")
+
+
+def _difference(axes: Axes, time, difference):
+    axes.axhline(0, color=PALE, linewidth=0.8)
+    axes.plot(time, difference, color=BLUE, linewidth=0.7)
+
+
+def _label(axes, shape, has_difference, current_unit):
+    probes, stimuli, _ = shape
+    for p in range(probes):
+        axes[p, 0].set_ylabel("voltage (mV)" if probes == 1 else f"probe {p + 1} (mV)")
+    if has_difference:
+        axes[-2, 0].set_ylabel("difference (mV)")
+    axes[-1, 0].set_ylabel(f"stimulus ({current_unit})" if current_unit else "stimulus")
+    if stimuli > 1:
+        for s in range(axes.shape[1]):
+            axes[0, s].set_title(f"stimulus {s + 1} of {stimuli}", loc="left")
+
+
+def _values(axes: Axes, values):
+    """A bar a parameter: range in grey, fitted value with its spread in blue, truth as a black mark."""
+    axes.set(xlim=(0, 1), ylim=(max(len(values), FEWEST_ROWS) - 0.4, -0.75))
+    axes.axis("off")
+    for row, value in enumerate(values):
+        _bar(axes, row, value)
+    _legend(axes, any(v.get("truth") is not None for v in values))
+
+
+def _bar(axes: Axes, row, held):
+    axes.plot([LOW, HIGH], [row, row], color=PALE, linewidth=7, solid_capstyle="butt", zorder=1)
+    at, spread = _place(held, held["value"]), held["spread"]
+    ends = [np.clip(_place(held, held["value"] + sign * spread), LOW, HIGH) for sign in (-1, 1)]
+    axes.plot(ends, [row, row], color=BLUE, linewidth=2, solid_capstyle="butt", zorder=3)
+    axes.plot(at, row, "o", color=BLUE, markersize=6, zorder=4)
+    if held.get("truth") is not None:
+        axes.plot(
+            _place(held, held["truth"]), row, "|", color=BLACK, markersize=15, markeredgewidth=1.8, zorder=5
+        )
+    axes.text(LOW - 0.02, row, number(held["low"]), ha="right", va="center", fontsize=7.5, color=GREY)
+    axes.text(HIGH + 0.02, row, number(held["high"]), ha="left", va="center", fontsize=7.5, color=GREY)
+    axes.text(LOW, row - 0.27, held["name"], ha="left", va="bottom", fontsize=9, weight="bold", color=BLACK)
+    axes.text(HIGH, row - 0.27, _words(held), ha="right", va="bottom", fontsize=8.5, color=BLACK)
+
+
+def _place(held, value) -> float:
+    """Where a value lies across the panel; beyond the range only as far as the panel goes."""
+    fraction = (value - held["low"]) / (held["high"] - held["low"])
+    return float(np.clip(LOW + fraction * (HIGH - LOW), 0.02, 0.98))
+
+
+def _words(held) -> str:
+    """Value and spread with as many decimals as the spread's second digit needs."""
+    value, spread = held["value"], held["spread"]
+    if not 0 < spread < np.inf:
+        return f"{number(value)} {held['unit']}".rstrip()
+    decimals = max(0, 1 - int(np.floor(np.log10(spread))))
+    return f"{value:.{decimals}f} ± {spread:.{decimals}f} {held['unit']}".rstrip()
+
+
+def _legend(axes: Axes, has_truth):
+    axes.plot([], [], "o-", color=BLUE, linewidth=2, label="fitted ± spread of members")
+    if has_truth:
+        axes.plot(
+            [], [], "|", color=BLACK, markersize=11, markeredgewidth=1.8, linestyle="none", label="true value"
+        )
+    axes.plot([], [], color=PALE, linewidth=7, solid_capstyle="butt", label="range")
+    axes.legend(
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=3,
+        borderaxespad=0.1,
+        handlelength=1.4,
+        columnspacing=1,
+    )
