@@ -79,7 +79,7 @@ class CellModel:
             "probes": self.probes,
             "inject": self.inject,
             "geometry": self.geometry,
-            "parameters": {p.name: {**vars(p), "sets": list(p.sets)} for p in self.space.parameters},
+            "parameters": [{**vars(p), "sets": list(p.sets)} for p in self.space.parameters],
         }
 
     def digest(self) -> str:
@@ -145,7 +145,7 @@ def bundle(cell: CellModel, folder: Path) -> Path:
     held |= {"hoc": cell.hoc.name, "files": [path.name for path in cell.files]}
     held |= {"mod": "mod"} if cell.mod else {}
     held["stimulus"] = [_bundled_stimulus(s, k, files) for k, s in enumerate(cell.protocol.stimuli)]
-    held["parameters"] = {n: {k: v for k, v in p.items() if k != "name"} for n, p in cell.settings()["parameters"].items()}
+    held["parameters"] = {p.pop("name"): p for p in cell.settings()["parameters"]}
     files.append((f"{cell.name}.yaml", yaml.safe_dump(held, sort_keys=False).encode()))
     for name, content in files:
         textfile.write_atomic(folder / name, content)

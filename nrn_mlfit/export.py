@@ -28,7 +28,7 @@ def write(fit: Fit, model: CellModel, protocol: Protocol, folder: Path):
     files["fitted_cell.hoc"] = _cell_hoc(fit, model, template)
     files["fit.hoc"] = _fit_hoc(fit, model, protocol)
     for number, stimulus in enumerate(protocol.stimuli):
-        files[f"stimulus{number}.txt"] = _column(stimulus.current[: stimulus.stop])
+        files[f"stimulus{number}.txt"] = column(stimulus.current[: stimulus.stop])
     for name, content in files.items():
         textfile.write_atomic(folder / name, content)
 
@@ -40,7 +40,8 @@ def _refuse_non_numbers(values: dict[str, float]):
             raise FitError(f"{name}: {value} cannot be written for NEURON; fit a recording with finite voltages")
 
 
-def _column(numbers) -> str:
+def column(numbers) -> str:
+    """Numbers as text, one a line, exact to the last bit."""
     return "".join(f"{x!r}\n" for x in np.asarray(numbers, float).tolist())
 
 

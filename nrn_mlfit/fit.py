@@ -69,7 +69,7 @@ def load(path: Path) -> Fit:
         raise FitError(f"{path}: is no fit ({error} is missing or unknown); make one with `nrn-mlfit fit`") from None
 
 
-def fit(ensemble: "Ensemble", recording: "Recording") -> Fit:
+def fit_recording(ensemble: "Ensemble", recording: "Recording") -> Fit:
     """Ask an ensemble about a recording of the same sample step, window and stimulus waveform.
 
     Raises EnsembleError where they do not belong together.

@@ -53,6 +53,11 @@ class Shard:
     attributes: dict
 
     @property
+    def parameter_names(self) -> list[str]:
+        """The names of the K columns."""
+        return [p["name"] for p in json.loads(self.attributes["cell"])["parameters"]]
+
+    @property
     def ok(self):
         """The rows (N,) whose simulation went well."""
         return self.status == Status.OK

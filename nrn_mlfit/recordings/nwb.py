@@ -137,7 +137,7 @@ def _order(series):
 
 
 def _same_number(response, responses, stimuli, name) -> Piece | None:
-    """The stimulus with the response's sweep_number; with several of either, the one of the same electrode."""
+    """The stimulus with the response's sweep_number; of several, that of the same electrode."""
     number = _sweep_number(response)
     if number is None:
         return None
@@ -146,7 +146,7 @@ def _same_number(response, responses, stimuli, name) -> Piece | None:
         found = [s for s in found if _electrode(s) == _electrode(response)]
     if len(found) > 1:
         raise RecordingError(
-            f"{name}: which stimulus of sweep_number {number} is that of {response.name} is unclear; "
+            f"{name}: which stimulus of sweep_number {number} belongs to {response.name} is unclear; "
             "give each its own number"
         )
     return Piece(found[0].name) if found else None

@@ -1,4 +1,4 @@
-"""The Izhikevich point cell against [Izh03] (IEEE Trans. Neural Networks 14:1569, 2003) and an adaptive solver."""
+"""The Izhikevich cell against the paper (IEEE Trans. Neural Netw. 14:1569, 2003) and an adaptive solver."""
 
 import numpy as np
 from scipy.integrate import solve_ivp
@@ -44,9 +44,8 @@ def bursts(isi, gap):
 
 def test_regular_spiking_adapts_to_a_steady_slower_rate(h):
     isi = intervals(h, "RS")
-    assert isi[0] < isi[1] < isi[-1]
-    assert isi[-1] > 1.5 * isi[0]
-    assert np.ptp(isi[-5:]) < 0.02 * isi[-1]
+    assert (isi[1:] > 2 * isi[0]).all()
+    assert np.ptp(isi[-5:]) < 0.01 * isi[-1]
 
 
 def test_intrinsically_bursting_starts_with_a_burst_then_fires_single_spikes(h):
@@ -66,12 +65,13 @@ def test_chattering_repeats_bursts_of_closely_spaced_spikes(h):
 
 def test_fast_spiking_is_fast_and_hardly_adapts(h):
     isi = intervals(h, "FS")
-    assert isi[1:].max() < 1.05 * isi[1:].min()
-    assert isi.mean() < 0.5 * intervals(h, "RS").mean()
+    assert isi[-1] < 2 * isi[0]
+    assert np.ptp(isi[4:]) < 0.01 * isi[-1]
+    assert isi[-1] < intervals(h, "RS")[-1] / 4
 
 
 def exact_spikes(a, b, c, d, ms, current=10.0, v0=-70.0):
-    """Times when V passes -20 mV, by an adaptive solver that stops at V = 30 and starts again from the reset."""
+    """Times when V passes -20 mV, by an adaptive solver that stops at V = 30 and goes on from the reset."""
     t, y, found = 0.0, [v0, b * v0], []
     while t < ms:
         peak, cross = (lambda t, y: y[0] - 30), (lambda t, y: y[0] + 20)
@@ -90,12 +90,13 @@ def test_spikes_come_when_an_adaptive_solver_says(h):
     for values in PATTERNS.values():
         got, wanted = spike_times(run(h, values, 200)), exact_spikes(*values, 200)
         assert got.size == wanted.size
-        assert np.abs(got - wanted).max() < 0.03
+        assert np.abs(got - wanted).max() < 0.01
 
 
 def test_the_error_falls_with_the_square_of_dt(h):
-    wanted = exact_spikes(*PATTERNS["RS"], 200)[-1]
-    coarse, fine = (abs(spike_times(run(h, PATTERNS["RS"], 200, dt=dt), dt)[-1] - wanted) for dt in (0.08, 0.02))
+    wanted = exact_spikes(*PATTERNS["CH"], 200)[-1]
+    last = [spike_times(run(h, PATTERNS["CH"], 200, dt=dt), dt)[-1] for dt in (0.08, 0.02)]
+    coarse, fine = np.abs(np.array(last) - wanted)
     assert fine < coarse / 6
 
 
@@ -104,6 +105,11 @@ def test_without_current_it_rests_where_the_equations_say(h):
     assert abs(0.04 * rest**2 + 5 * rest + 140 - 0.2 * rest) < 1e-6
 
 
-def test_section_voltage_and_temperature_play_no_part(h):
+def test_the_section_that_carries_it_plays_no_part(h):
     cell = build_cell(cells.load("izhikevich"))
-    assert not cell.soma.psection()["density_mechs"]
+    trace = h.Vector().record(cell.soma(0.5)._ref_v)
+    cell.cell.I = 10
+    with conditions(37, 0.02):
+        h.finitialize(-70)
+        advance(5000)
+    assert set(trace.as_numpy()) == {-70}

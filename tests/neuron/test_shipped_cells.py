@@ -1,8 +1,7 @@
-"""Geometry, placement and parameters of the shipped cells, as [MS96] and the talk of Balewski et al. (2019) give them."""
+"""Geometry, placement and parameters of the shipped cells, as Mainen & Sejnowski and the talk give them."""
 
 import numpy as np
 import pytest
-from pytest import approx
 
 from nrn_mlfit import cells
 from nrn_mlfit.simulator.session import Session, build_cell
@@ -11,7 +10,7 @@ AXON = {"hill", "iseg", *(f"{kind}[{i}]" for kind in ("myelin", "node") for i in
 DENDRITES = {"apic", "dend[0]", "dend[1]"}
 MYELIN, NODES = ({f"{kind}[{i}]" for i in range(5)} for kind in ("myelin", "node"))
 EVERYWHERE = {"soma"} | DENDRITES | AXON
-MEMBRANE = (*(f"{x}_{c}" for c in ("na", "kv", "km", "kca", "ca") for x in ("gbar",)), "cm", "g_pas")
+MEMBRANE = ("gbar_na", "gbar_kv", "gbar_km", "gbar_kca", "gbar_ca", "cm", "g_pas")
 REACH = {  # parameter: the range variable and the sections that it sets
     "gna_dend": ("gbar_na", DENDRITES | MYELIN),
     "gna_node": ("gbar_na", {"hill", "iseg"} | NODES),
@@ -25,7 +24,11 @@ REACH = {  # parameter: the range variable and the sections that it sets
     "rm": ("g_pas", EVERYWHERE - NODES),
 }
 BALL_PARTS = {"soma": {"soma"}, "apic": {"apic"}, "basal": {"dend[0]", "dend[1]"}}
-BALL_REACH = {f"g{c}_{part}": (f"gbar_{c}", names) for c in ("na", "kv", "ca") for part, names in BALL_PARTS.items()}
+BALL_REACH = {
+    f"g{channel}_{part}": (f"gbar_{channel}", names)
+    for channel in ("na", "kv", "ca")
+    for part, names in BALL_PARTS.items()
+}
 BALL_REACH["g_leak"] = ("g_pas", {"soma"} | DENDRITES)
 
 
@@ -70,7 +73,7 @@ def test_a_parameter_sets_all_its_sections_and_nothing_else(h, cell, parameter):
     wanted = 1 / (1000 * values[k]) if parameter == "rm" else values[k]
     assert {key[0] for key in after if after[key] != before[key]} == sections
     assert {key[2] for key in after if after[key] != before[key]} == {variable}
-    assert {after[key] for key in after if key[0] in sections and key[2] == variable} == {approx(wanted)}
+    assert {after[key] for key in after if key[0] in sections and key[2] == variable} == {wanted}
 
 
 def test_cell_files_name_every_parameter(h):
@@ -86,16 +89,17 @@ def test_mainen_has_its_channels_where_mainen_and_sejnowski_put_them(mainen):
 
 
 def test_mainen_is_built_to_its_table(mainen):
-    soma, apic, dend = mainen.soma, mainen.apic, mainen.dend
-    assert [(s.L, s.diam, s.nseg) for s in (soma, apic, dend[0], dend[1])] == [(25, 25, 1), (1000, 4, 21)] + 2 * [(300, 3, 7)]
+    assert (mainen.soma.L, mainen.soma.diam, mainen.soma.nseg) == (25, 25, 1)
+    assert (mainen.apic.L, mainen.apic.diam, mainen.apic.nseg) == (1000, 4, 21)
+    assert {(sec.L, sec.diam, sec.nseg) for sec in mainen.dend} == {(300, 3, 7)}
     assert sum(sec.nseg for sec in mainen.all) == 76
     assert {sec.Ra for sec in mainen.all} == {150}
-    width = np.sqrt(np.pi * 25 * 25 / (4 * np.pi)) / 10
-    assert (mainen.iseg.L, mainen.iseg.nseg, mainen.iseg.diam) == (15, 5, approx(width))
+    width = 1.25  # a tenth of sqrt(soma area / (4 pi))
+    assert (mainen.iseg.L, mainen.iseg.nseg, mainen.iseg.diam) == (15, 5, width)
     assert (mainen.hill.L, mainen.hill.nseg) == (10, 5)
-    assert [seg.diam for seg in mainen.hill] == approx(width * (4 - 3 * np.array([0.1, 0.3, 0.5, 0.7, 0.9])))
-    assert {(s.L, s.nseg, s.diam, s.cm) for s in mainen.myelin} == {(100, 5, approx(width), 0.04)}
-    assert {(s.L, s.nseg, s.diam, s.g_pas) for s in mainen.node} == {(1, 1, approx(0.75 * width), 0.02)}
+    assert [seg.diam / width for seg in mainen.hill] == pytest.approx([3.7, 3.1, 2.5, 1.9, 1.3])
+    assert {(s.L, s.nseg, s.diam, s.cm) for s in mainen.myelin} == {(100, 5, width, 0.04)}
+    assert {(s.L, s.nseg, s.diam, s.g_pas) for s in mainen.node} == {(1, 1, 0.75 * width, 0.02)}
 
 
 def test_mainen_axon_is_one_chain_from_the_middle_of_the_soma(mainen):
@@ -116,17 +120,17 @@ def test_mainen_reversal_potentials_and_shift(mainen):
 def test_a_bigger_soma_widens_the_axon_and_keeps_the_dendrites(mainen):
     mainen.soma_diameter, mainen.apical_length = 50, 400
     mainen.build()
-    assert (mainen.iseg.diam, mainen.apic.L, mainen.apic.nseg, mainen.dend[0].L) == (approx(2.5), 400, 9, 300)
-    assert mainen.soma.nseg == 2
+    assert (mainen.iseg.diam, mainen.soma.nseg) == (2.5, 2)
+    assert (mainen.apic.L, mainen.apic.nseg, mainen.dend[0].L) == (400, 9, 300)
 
 
 def test_ball_is_built_to_the_talks_proportions(ball):
     radius = 10.5
     assert (ball.soma.L, ball.soma.diam, ball.soma.nseg) == (2 * radius, 2 * radius, 1)
-    assert (ball.apic.L, ball.apic.diam, ball.apic.nseg) == (10 * radius, approx(2 * radius / 10), 5)
-    assert {(s.L, s.diam, s.nseg) for s in ball.dend} == {(10 * radius / 4, approx(2 * radius / 10), 1)}
+    assert (ball.apic.L, ball.apic.diam, ball.apic.nseg) == (10 * radius, pytest.approx(2 * radius / 10), 5)
+    assert {(s.L, s.diam, s.nseg) for s in ball.dend} == {(10 * radius / 4, 2 * radius / 10, 1)}
     assert [s.parentseg().x for s in (ball.apic, *ball.dend)] == [1, 0, 0]
-    assert having(ball, "na") == having(ball, "kv") == having(ball, "ca") == having(ball, "pas") == {"soma"} | DENDRITES
+    assert all(having(ball, name) == {"soma"} | DENDRITES for name in ("na", "kv", "ca", "pas"))
     found = {(s.Ra, s.cm, s.ena, s.ek, s.eca, s.e_pas, s.vshift_na) for s in ball.all}
     assert found == {(150, 0.5, 50, -77, 132.4579, -70, -10)}
 
@@ -140,7 +144,7 @@ def test_a_passive_ball_has_the_input_resistance_of_its_cables(h, ball):
     probe.loc(ball.soma(0.5))
     h.finitialize(-70)
     probe.compute(0)
-    assert probe.input(ball.soma(0.5)) == approx(1e-6 / (leak + sum(sticks)), rel=2e-3)
+    assert probe.input(ball.soma(0.5)) == pytest.approx(1e-6 / (leak + sum(sticks)), rel=2e-3)
 
 
 def sealed_cable_conductance(sec):

@@ -1,7 +1,7 @@
-"""Traces of ModelDB entry 2488 (Mainen & Sejnowski 1996), simulated with its own MOD files, against the shipped channels.
+"""Traces of ModelDB entry 2488 (Mainen & Sejnowski 1996), made with its own MOD files, against ours.
 
-How each was made stands in the attributes of modeldb2488.h5. What they leave open: in the two-compartment cells the
-current goes into the axon (into the dendrite, spike counts differ).
+How each was made stands in the attributes of modeldb2488.h5. What they leave open: in the two-compartment
+cells the current goes into the axon (into the dendrite, spike counts differ).
 """
 
 from pathlib import Path

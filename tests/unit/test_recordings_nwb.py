@@ -128,7 +128,7 @@ def test_two_stimuli_of_one_sweep_and_electrode_are_not_guessed_between(writer):
     for k in range(2):
         writer.stimulus(f"i{k}", PICOAMPERES[k], sweep_number=4)
     with says(
-        "a.nwb: which stimulus of sweep_number 4 is that of /acquisition/v is unclear; "
+        "a.nwb: which stimulus of sweep_number 4 belongs to /acquisition/v is unclear; "
         "give each its own number"
     ):
         recordings.read(writer.close())

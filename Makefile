@@ -1,0 +1,29 @@
+# make demo: the main job, end to end.   make test: the tests.   Both set everything up by themselves.
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/
+READY = $(VENV)/.ready
+
+.PHONY: demo test lint setup clean
+setup: $(READY)
+
+# constraints.txt pins PyTorch: asked for as a range, pip may take a build of several GB.
+$(READY): setup.cfg constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; say which with make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)pip install --quiet -c constraints.txt -e ".[mpi,test]"
+	@touch $@
+
+demo: $(READY)
+	$(RUN)python examples/01_demo/demo.py
+
+test: $(READY)
+	$(RUN)python -m pytest
+
+lint: $(READY)
+	$(RUN)ruff check .
+	$(RUN)ruff format --check .
+	$(RUN)mypy
+
+clean:
+	rm -rf build dist *.egg-info demo

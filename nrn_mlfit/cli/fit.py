@@ -1,0 +1,63 @@
+"""nrn-mlfit fit"""
+
+from pathlib import Path
+
+import click
+
+from nrn_mlfit.cli.options import any_path, say
+
+
+@click.command()
+@click.argument("recording", type=any_path)
+@click.option("-e", "--ensemble", type=any_path, required=True, help="Folder of a trained ensemble.")
+@click.option("-o", "--output", type=any_path, required=True, help="New folder for the fit.")
+@click.option("--sweep", type=click.IntRange(min=0), help="Which sweep of the file (or row of a shard).")
+@click.option("--stimulus", metavar="NAME", help="What was injected, where the recording does not hold it.")
+def fit(recording, ensemble, output, sweep, stimulus):
+    """Fit RECORDING: parameters with their spread, a verdict, and files that open in NEURON.
+
+    RECORDING is an NWB, HDF5, npz or CSV file, a shard of simulated traces, or a folder of such files (one fit each).
+
+    \b
+    Examples:
+      nrn-mlfit fit sweep.npz -e ensembles/mainen -o fits/cell7
+      nrn-mlfit fit runs/test/shard-0000000000.h5 --sweep 12 -e ensembles/mainen -o fits/test12
+      nrn-mlfit fit recordings/ -e ensembles/mainen -o fits/all
+    """
+    from nrn_mlfit import recordings, results
+    from nrn_mlfit.learn import Ensemble
+
+    results.check_free(output)
+    held = Ensemble.load(ensemble)
+    if not recording.is_dir():
+        _print(_one(held, recordings.read(recording, sweep), stimulus, output))
+        return
+    files = recordings.files(recording)
+    pieces = [recordings.read(path, sweep) for path in files]
+    done = [_one(held, piece, stimulus, output / path.stem) for piece, path in zip(pieces, files, strict=True)]
+    from nrn_mlfit import textfile
+
+    textfile.write_atomic(output / "fits.csv", results.summary(done))
+    say(results.summary(done).rstrip())
+    say(f"one folder a recording, and the table: {output / 'fits.csv'}")
+
+
+def _one(ensemble, recording, stimulus, output):
+    from nrn_mlfit import fit as fits
+    from nrn_mlfit import results
+
+    if recording.currents is None and stimulus:
+        recording = fits.with_stimulus(ensemble, recording, stimulus)
+    return results.write(fits.fit_recording(ensemble, recording), ensemble, recording, output)
+
+
+def _print(result):
+    from nrn_mlfit import results
+
+    for line in results.table(result):
+        say(line)
+    say(f"verdict: {result.fit.verdict}")
+    for line in [*result.fit.warnings, *result.comparison.lines()]:
+        say(f"  {line}")
+    folder = Path(result.folder)
+    say(f"look at {folder / 'fit.png'}; open it in NEURON: cd {folder} && nrnivmodl mod && nrngui fit.hoc")

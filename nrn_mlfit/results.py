@@ -1,0 +1,114 @@
+"""A fit as a folder: fit.json, the NEURON files, the recording's trace, the re-simulated one, and a picture of both."""
+
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nrn_mlfit import cells, export, fit, report, resimulate, textfile
+from nrn_mlfit.errors import FitError
+from nrn_mlfit.fit import Fit
+from nrn_mlfit.recordings import Recording, read
+from nrn_mlfit.resimulate import Comparison
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A fit, where it lies, and how its re-simulated trace compares with the recording."""
+
+    folder: Path
+    fit: Fit
+    comparison: Comparison
+
+
+def write(found: Fit, ensemble, recording: Recording, folder: Path) -> Result:
+    """Write a fit's folder whole, re-simulate it in plain NEURON, and draw the overlay.
+
+    Everything is made in a hidden folder beside it that gets the name at the end: a fit that has its name is whole.
+    """
+    check_free(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        fresh = Path(scratch) / "fit"
+        fresh.mkdir()
+        model = cells.load(ensemble.cell_folder)
+        protocol = ensemble.protocol.rescaled_to(recording.currents)
+        export.write(found, model, protocol, fresh)
+        found.save(fresh / "fit.json")
+        recording.save(fresh / "recording.npz")
+        comparison = again(fresh).comparison
+        fresh.rename(folder) if not folder.is_dir() else _fill(fresh, folder)
+    return Result(folder, found, comparison)
+
+
+def check_free(folder: Path):
+    if folder.is_file() or folder.is_dir() and any(folder.iterdir()):
+        raise FitError(f"{folder}: already there; name a new folder with -o")
+
+
+def _fill(fresh, folder):
+    for path in fresh.iterdir():
+        shutil.move(path, folder / path.name)
+
+
+def again(folder: Path) -> Result:
+    """Re-simulate the fit in `folder` through its fit.hoc, compare with its recording, and draw fit.png anew."""
+    found, recording = fit.load(folder / "fit.json"), read(folder / "recording.npz")
+    wanted = found.provenance["simulation"]
+    probes, stimuli, length = recording.volts.shape
+    whole = resimulate.run(folder, stimuli, probes, wanted["substeps"])
+    simulated = whole[..., wanted["start"] :]
+    if simulated.shape != recording.volts.shape:
+        raise FitError(f"{folder}: its fit.hoc gives {simulated.shape[-1]} samples, its recording has {length}; fit again")
+    comparison = resimulate.compare(recording.volts, simulated, recording.dt)
+    textfile.write_atomic(folder / "expected.txt", export.column(whole[0, 0]))
+    textfile.write_atomic(folder / "comparison.json", textfile.to_json(asdict(comparison)))
+    _picture(folder, found, recording, simulated, comparison)
+    return Result(folder, found, comparison)
+
+
+def _picture(folder, found, recording, simulated, comparison):
+    report.fit_picture(
+        folder / "fit.png",
+        title=f"{found.provenance['cell']} fitted to {found.recording['name']}",
+        recorded=recording.volts,
+        simulated=simulated,
+        currents=recording.currents,
+        dt=recording.dt,
+        t0=0.0,
+        values=[asdict(v) for v in found.values],
+        verdict=found.verdict,
+        numbers={"warnings": list(found.warnings), "comparison": comparison.lines()},
+    )
+
+
+def table(result: Result) -> list[str]:
+    """The fit as lines of a table: name, value, spread, range, and the truth where it is known."""
+    known = any(v.truth is not None for v in result.fit.values)
+    head = f"{'parameter':<12}{'value':>12}{'+-':>11}  {'range':<20}{'unit':<12}" + ("truth, error in % of range" if known else "")
+    lines = [head.rstrip()]
+    for v in result.fit.values:
+        span = f"{v.low:g} .. {v.high:g}"
+        truth = f"{v.truth:.4g}  ({v.error:+.1f}%)" if v.truth is not None else ""
+        lines.append(f"{v.name:<12}{v.value:>12.5g}{v.spread:>11.2g}  {span:<20}{v.unit:<12}{truth}".rstrip())
+    return lines
+
+
+def summary(results: list[Result]) -> str:
+    """Many fits as CSV, one row each: values, verdict, and how the re-simulated trace compares."""
+    names = [v.name for v in results[0].fit.values]
+    rows = [["recording", *names, "verdict", "rms_mV", "spikes_recorded", "spikes_simulated", "coincidence"]]
+    for r in results:
+        c = r.comparison
+        values = [f"{v.value:.6g}" for v in r.fit.values]
+        verdict = "out of range" if r.fit.warnings else "in range"
+        numbers = [f"{c.rms:.3f}", str(c.spikes_recorded), str(c.spikes_simulated), f"{c.coincidence:.3f}"]
+        rows.append([r.folder.name, *values, verdict, *numbers])
+    return "".join(",".join(row) + "\n" for row in rows)
+
+
+def errors(results: list[Result]):
+    """(value - truth) in % of the range, (N, K), NaN where no truth is known."""
+    return np.array([[np.nan if v.error is None else v.error for v in r.fit.values] for r in results])
