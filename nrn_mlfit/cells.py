@@ -18,15 +18,35 @@ from nrn_mlfit.parameters import Parameter, ParameterSpace
 from nrn_mlfit.stimuli import Protocol
 
 SHIPPED = ("mainen", "ball_two_sticks", "izhikevich")
-SITE = re.compile(r"(?P<section>[A-Za-z_]\w*(\[\d+\])?)\((?P<x>[\d.]+)\)")  # soma(0.5), dend[3](1)
-RANGE = re.compile(r"(?P<variable>[A-Za-z_]\w*)\.(?P<list>[A-Za-z_]\w*)")  # gbar_na.somatic
-POINT = re.compile(r"(?P<variable>[A-Za-z_]\w*)@(?P<process>[A-Za-z_]\w*)")  # V@cell
-PROCEDURE = re.compile(r"(?P<procedure>[A-Za-z_]\w*)\(\)")  # set_rm()
+PLACES = {  # how a cell file names what it sets, records or injects into
+    "range": re.compile(r"([A-Za-z_]\w*)\.([A-Za-z_]\w*)"),  # gbar_na.somatic: in every section of a SectionList
+    "point": re.compile(r"([A-Za-z_]\w*)@([A-Za-z_]\w*)"),  # V@cell: a variable of a point process
+    "procedure": re.compile(r"([A-Za-z_]\w*)\(()\)"),  # set_rm(): a procedure of the template
+    "site": re.compile(r"([A-Za-z_]\w*(?:\[\d+\])?)\(([\d.]+)\)"),  # soma(0.5), dend[3](1)
+}
 KEYS = {
     *("name", "hoc", "template", "mod", "files", "celsius", "v_init", "dt"),
     *("probes", "inject", "stimulus", "geometry", "parameters"),
 }
 REQUIRED = ("name", "hoc", "template", "stimulus", "parameters")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in a cell: (kind, name, where) is (range, gbar_na, somatic), (point, V, cell), (procedure, set_rm, "") or
+    (site, soma, 0.5)."""
+
+    kind: str
+    name: str
+    where: str
+
+
+def place(text: str) -> Place:
+    """The place that a word of a cell file means; raises CellError for none."""
+    for kind, form in PLACES.items():
+        if match := form.fullmatch(text):
+            return Place(kind, match[1], match[2])
+    raise CellError(f"{text!r} names no place in a cell, as gbar_na.somatic, V@cell, set_rm() or soma(0.5) do")
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,9 +250,10 @@ def _probes(held) -> dict[str, str]:
 
 
 def _site(what, text) -> str:
-    match = SITE.fullmatch(str(text))
-    if match and 0 <= float(match["x"]) <= 1 or POINT.fullmatch(str(text)):
-        return str(text)
+    text = str(text)
+    site, point = PLACES["site"].fullmatch(text), PLACES["point"].fullmatch(text)
+    if point or (site and site[2].count(".") <= 1 and 0 <= float(site[2]) <= 1):
+        return text
     raise CellError(f"{what}: {text!r} is no site; write SECTION(x) with x in 0..1, or VARIABLE@PROCESS for a point process")
 
 
@@ -243,7 +264,7 @@ def _parameter(name, held) -> Parameter:
     targets = held.get("sets", [name])
     targets = tuple(str(t) for t in (targets if isinstance(targets, list) else [targets]))
     for target in targets:
-        if not any(form.fullmatch(target) for form in (RANGE, POINT, PROCEDURE)):
+        if not any(PLACES[kind].fullmatch(target) for kind in ("range", "point", "procedure")):
             raise CellError(
                 f"parameter {name}: {target!r} sets nothing; write VARIABLE.LIST (gbar_na.somatic), "
                 "VARIABLE@PROCESS of a point process, or PROCEDURE()"

@@ -11,7 +11,7 @@ import numpy as np
 
 import nrn_mlfit
 from nrn_mlfit import textfile
-from nrn_mlfit.cells import POINT, PROCEDURE, RANGE, SITE, CellModel
+from nrn_mlfit.cells import CellModel, place
 from nrn_mlfit.errors import FitError
 from nrn_mlfit.fit import Fit
 from nrn_mlfit.stimuli import Protocol
@@ -79,8 +79,8 @@ def _plain(text) -> str:
 
 def _loading(model, template) -> list[str]:
     """Load the template, after a look whether the channels that the parameters belong to are there."""
-    targets = [RANGE.fullmatch(t) for p in model.space.parameters for t in p.sets]
-    needed = sorted({t["variable"] for t in targets if t and t["variable"] not in SECTION_VARIABLES})
+    places = [place(target) for p in model.space.parameters for target in p.sets]
+    needed = sorted({spot.name for spot in places if spot.kind == "range" and spot.name not in SECTION_VARIABLES})
     missing = 'execerror("the channels are not loaded: type  nrnivmodl mod  in this folder first", "")'
     guards = [f'if (!name_declared("{variable}")) {{ {missing} }}' for variable in needed]
     return [*guards, f'if (!name_declared("{template}")) {{ load_file(1, "{model.hoc.name}") }}']
@@ -98,14 +98,14 @@ def _function(template, body) -> list[str]:
 
 def _assignment(name, target) -> list[str]:
     """HOC that sets x and reads it back (what a procedure makes of its value cannot be read back)."""
-    if match := PROCEDURE.fullmatch(target):
-        return [f"cell.{match['procedure']}(x)"]
-    if match := POINT.fullmatch(target):
-        variable = f"cell.{match['process']}.{match['variable']}"
+    spot = place(target)
+    if spot.kind == "procedure":
+        return [f"cell.{spot.name}(x)"]
+    if spot.kind == "point":
+        variable = f"cell.{spot.where}.{spot.name}"
         return [f"{variable} = x", f'expect({variable}, x, "{name}")']
-    variable, where = RANGE.fullmatch(target).groups()
-    start = f"forsec cell.{where} {_if_there(variable)}"
-    return [f"{start}{variable} = x", f'{start}expect({variable}, x, "{name}")']
+    start = f"forsec cell.{spot.where} {_if_there(spot.name)}"
+    return [f"{start}{spot.name} = x", f'{start}expect({spot.name}, x, "{name}")']
 
 
 def _if_there(variable) -> str:
@@ -188,19 +188,19 @@ proc verify() {{  // run, and compare with the trace that was simulated when the
 
 
 def _clamp(site) -> str:
-    match = SITE.fullmatch(site)
-    if not match:
+    spot = place(site)
+    if spot.kind == "point":
         return ""
-    return f"fitted.{match['section']} clamp = new IClamp({match['x']})\nclamp.del = 0\nclamp.dur = 1e9\n"
+    return f"fitted.{spot.name} clamp = new IClamp({spot.where})\nclamp.del = 0\nclamp.dur = 1e9\n"
 
 
 def _target(site) -> str:
-    match = POINT.fullmatch(site)
-    return f"fitted.{match['process']}.{match['variable']}" if match else "clamp.amp"
+    spot = place(site)
+    return f"fitted.{spot.where}.{spot.name}" if spot.kind == "point" else "clamp.amp"
 
 
 def _record(number, site) -> str:
-    if match := POINT.fullmatch(site):
-        return f"traces[{number}].record(&fitted.{match['process']}.{match['variable']})"
-    section, x = SITE.fullmatch(site)["section"], SITE.fullmatch(site)["x"]
-    return f"fitted.{section} traces[{number}].record(&v({x}))"
+    spot = place(site)
+    if spot.kind == "point":
+        return f"traces[{number}].record(&fitted.{spot.where}.{spot.name})"
+    return f"fitted.{spot.name} traces[{number}].record(&v({spot.where}))"

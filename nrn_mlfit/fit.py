@@ -122,7 +122,9 @@ def with_stimulus(ensemble: "Ensemble", recording: "Recording", name: str) -> "R
     wanted = ensemble.protocol
     given = stimuli.from_file(name) if Path(name).is_file() else stimuli.make({"kind": name})
     if given.window.shape != (wanted.length,) or wanted.difference(given.window) > LARGEST_WAVEFORM_DIFFERENCE:
-        raise EnsembleError(f"--stimulus {name}: the ensemble learned from {wanted.name}; name that, or use another ensemble")
+        raise EnsembleError(
+            f"--stimulus {name}: the ensemble learned from {wanted.name}; name that, or use another ensemble"
+        )
     if recording.volts.shape[1:] != wanted.windows.shape:
         check(ensemble, recording)
     return replace(recording, currents=wanted.windows)
@@ -149,6 +151,4 @@ def _voltages(ensemble, recording):
     low, high = ensemble.voltage_range
     lowest, highest = float(recording.volts.min()), float(recording.volts.max())
     if lowest < low - VOLTAGE_MARGIN_MV or highest > high + VOLTAGE_MARGIN_MV:
-        yield (
-            f"voltages {lowest:.1f} to {highest:.1f} mV leave what was trained on, {low:.1f} to {high:.1f} mV"
-        )
+        yield (f"voltages {lowest:.1f} to {highest:.1f} mV leave what was trained on, {low:.1f} to {high:.1f} mV")

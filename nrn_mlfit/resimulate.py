@@ -81,9 +81,7 @@ def _nrniv(folder, script, out):
 def compare(recorded, simulated, dt: float) -> Comparison:
     """A recording beside its re-simulation, both (P, S, T) in mV; spikes are those of the first probe."""
     duration = recorded.shape[-1] * dt
-    pairs = [
-        (spike_times(a, dt), spike_times(b, dt)) for a, b in zip(recorded[0], simulated[0], strict=True)
-    ]
+    pairs = [(spike_times(a, dt), spike_times(b, dt)) for a, b in zip(recorded[0], simulated[0], strict=True)]
     return Comparison(
         rms=float(np.sqrt(np.mean((recorded - simulated) ** 2))),
         spikes_recorded=sum(a.size for a, _ in pairs),

@@ -61,7 +61,9 @@ def again(folder: Path) -> Result:
     whole = resimulate.run(folder, stimuli, probes, wanted["substeps"])
     simulated = whole[..., wanted["start"] :]
     if simulated.shape != recording.volts.shape:
-        raise FitError(f"{folder}: its fit.hoc gives {simulated.shape[-1]} samples, its recording has {length}; fit again")
+        raise FitError(
+            f"{folder}: its fit.hoc gives {simulated.shape[-1]} samples, its recording has {length}; fit again"
+        )
     comparison = resimulate.compare(recording.volts, simulated, recording.dt)
     textfile.write_atomic(folder / "expected.txt", export.column(whole[0, 0]))
     textfile.write_atomic(folder / "comparison.json", textfile.to_json(asdict(comparison)))
@@ -87,7 +89,9 @@ def _picture(folder, found, recording, simulated, comparison):
 def table(result: Result) -> list[str]:
     """The fit as lines of a table: name, value, spread, range, and the truth where it is known."""
     known = any(v.truth is not None for v in result.fit.values)
-    head = f"{'parameter':<12}{'value':>12}{'+-':>11}  {'range':<20}{'unit':<12}" + ("truth, error in % of range" if known else "")
+    head = f"{'parameter':<12}{'value':>12}{'+-':>11}  {'range':<20}{'unit':<12}" + (
+        "truth, error in % of range" if known else ""
+    )
     lines = [head.rstrip()]
     for v in result.fit.values:
         span = f"{v.low:g} .. {v.high:g}"

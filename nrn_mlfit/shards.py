@@ -112,15 +112,6 @@ def attributes_of(manifest: dict, first: int) -> dict:
     }
 
 
-def is_shard(path: Path) -> bool:
-    """Whether a file is one of our shards (whole or not, an HDF5 file that says so)."""
-    try:
-        with h5py.File(path, "r") as file:
-            return file.attrs.get("format") == FORMAT
-    except OSError:
-        return False
-
-
 def read(path: Path, rows: slice | list | None = None) -> Shard:
     """Read a shard whole, or some of its rows."""
     chosen = slice(None) if rows is None else rows
@@ -129,8 +120,10 @@ def read(path: Path, rows: slice | list | None = None) -> Shard:
             _check_format(path, file.attrs)
             per_set = {name: file[name][chosen] for name in ("phys_par", "unit_par", "volts", "status")}
             return Shard(**per_set, currents=file["currents"][()], attributes=dict(file.attrs))
-    except (OSError, KeyError, RuntimeError) as error:
-        raise ShardError(f"{path}: cut short or damaged ({_short(error)}); delete it and simulate again to make it anew") from None
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise ShardError(
+            f"{path}: cut short or damaged ({_short(error)}); delete it and simulate again to make it anew"
+        ) from None
 
 
 def rows(path: Path) -> int:
@@ -138,7 +131,7 @@ def rows(path: Path) -> int:
     try:
         with h5py.File(path, "r") as file:
             return int(file["status"].shape[0])
-    except (OSError, KeyError):
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError):
         return 0
 
 

@@ -30,7 +30,9 @@ class Stimulus:
         current = np.asarray(self.current, float)
         object.__setattr__(self, "current", current)
         if current.ndim != 1 or not np.isfinite(current).all():
-            raise StimulusError(f"{self.name}: the samples must be one row of finite numbers, got shape {current.shape}")
+            raise StimulusError(
+                f"{self.name}: the samples must be one row of finite numbers, got shape {current.shape}"
+            )
         if not (np.isfinite(self.dt) and self.dt > 0):
             raise StimulusError(f"{self.name}: the sample step dt must be above 0 ms, got {self.dt}")
         if not 0 <= self.start < self.stop <= current.size:
@@ -53,7 +55,9 @@ class Stimulus:
 
     def scaled(self, scale: float) -> "Stimulus":
         """The same waveform at another scale."""
-        return Stimulus(self.current * (scale / self.scale), self.dt, self.start, self.stop, {**self.spec, "scale": scale})
+        return Stimulus(
+            self.current * (scale / self.scale), self.dt, self.start, self.stop, {**self.spec, "scale": scale}
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,14 +162,18 @@ def reset_chirp(scale: float = 1.0) -> Stimulus:
     return Stimulus(scale * unit, 0.02, 5500, 14500, {"kind": "reset_chirp", "scale": scale})
 
 
-def step(scale: float = 1.0, delay: float = 50, duration: float = 200, total: float = 300, dt: float = 0.02) -> Stimulus:
+def step(
+    scale: float = 1.0, delay: float = 50, duration: float = 200, total: float = 300, dt: float = 0.02
+) -> Stimulus:
     """`scale` nA from `delay` for `duration` ms; the window is everything, `total` ms."""
     time = _time(total, dt)
     unit = ((time >= delay) & (time < delay + duration)).astype(float)
     return _whole("step", unit, scale, dt, delay=delay, duration=duration, total=total)
 
 
-def ramp(scale: float = 1.0, delay: float = 50, duration: float = 200, total: float = 300, dt: float = 0.02) -> Stimulus:
+def ramp(
+    scale: float = 1.0, delay: float = 50, duration: float = 200, total: float = 300, dt: float = 0.02
+) -> Stimulus:
     """A linear rise from 0 at `delay` to `scale` nA after `duration` ms, then 0."""
     time = _time(total, dt)
     inside = (time >= delay) & (time < delay + duration)
@@ -174,7 +182,13 @@ def ramp(scale: float = 1.0, delay: float = 50, duration: float = 200, total: fl
 
 
 def noise(
-    scale: float = 1.0, mean: float = 0.5, tau: float = 3.0, seed: int = 1, delay: float = 50, total: float = 300, dt: float = 0.02
+    scale: float = 1.0,
+    mean: float = 0.5,
+    tau: float = 3.0,
+    seed: int = 1,
+    delay: float = 50,
+    total: float = 300,
+    dt: float = 0.02,
 ) -> Stimulus:
     """Ornstein-Uhlenbeck noise from `delay` on: mean `mean` x scale, standard deviation 1 x scale, correlation time tau ms.
 
@@ -220,14 +234,18 @@ def _read_npz(path):
     with np.load(path, allow_pickle=False) as held:
         missing = [name for name in ("current", "dt") if name not in held]
         if missing:
-            raise StimulusError(f"{path.name}: no {' and no '.join(missing)} inside; a stimulus needs current (T,) nA and dt ms")
+            raise StimulusError(
+                f"{path.name}: no {' and no '.join(missing)} inside; a stimulus needs current (T,) nA and dt ms"
+            )
         return np.squeeze(held["current"]), float(held["dt"])
 
 
 def _read_csv(path):
     table = np.genfromtxt(path, delimiter=",", names=True)
     if not table.dtype.names or not {"time", "current"} <= set(table.dtype.names) or table.size < 2:
-        raise StimulusError(f"{path.name}: needs a first line naming the columns time (ms) and current (nA), then samples")
+        raise StimulusError(
+            f"{path.name}: needs a first line naming the columns time (ms) and current (nA), then samples"
+        )
     steps = np.diff(table["time"])
     if not np.allclose(steps, steps[0], rtol=1e-3):
         raise StimulusError(f"{path.name}: the times are not evenly spaced; resample the current to one step first")

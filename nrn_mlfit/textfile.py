@@ -71,7 +71,9 @@ def write_atomic(path: Path, content: bytes | str):
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise MachineError(f"{path}: cannot be written ({error.strerror}); choose another folder or free some space") from None
+        raise MachineError(
+            f"{path}: cannot be written ({error.strerror}); choose another folder or free some space"
+        ) from None
 
 
 def read_json(path: Path, error: type[MlfitError]) -> dict:

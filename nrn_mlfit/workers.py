@@ -73,16 +73,10 @@ class Mpi:
 
     def once(self, act):
         """`act()` on rank 0 while the others wait; its value, or its error, on every rank."""
-        outcome = None
-        if self.rank == 0:
-            try:
-                outcome = (act(), None)
-            except MlfitError as error:
-                outcome = (None, error)
-        value, error = self._comm.bcast(outcome)
-        if error is not None:
-            error.agreed = True
-            raise error
+        value, problem = self._comm.bcast(_attempt(act) if self.rank == 0 else None)
+        if problem is not None:
+            problem.agreed = True
+            raise problem
         return value
 
     def everywhere(self, act):
@@ -90,6 +84,13 @@ class Mpi:
         held = []
         self.once(lambda: held.append(act()))
         return held[0] if held else act()
+
+
+def _attempt(act) -> tuple[object, MlfitError | None]:
+    try:
+        return act(), None
+    except MlfitError as error:
+        return None, error
 
 
 class _Counter:
@@ -123,7 +124,9 @@ def connect():
     try:
         workers = Mpi()
     except ImportError as error:
-        raise MachineError(f"started by an MPI launcher, but mpi4py does not load ({error}); install nrn_mlfit[mpi]") from None
+        raise MachineError(
+            f"started by an MPI launcher, but mpi4py does not load ({error}); install nrn_mlfit[mpi]"
+        ) from None
     if workers.size != wanted:
         raise MachineError(
             f"the launcher started {wanted} processes but mpi4py sees {workers.size}: they belong to different MPIs; "

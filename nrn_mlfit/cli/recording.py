@@ -17,9 +17,7 @@ MOST_LINES = 50
 
 @click.command(epilog=EXAMPLE)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--sweep", type=int, help="The sweep to cut from (or to list), from 0; needed where FILE holds several."
-)
+@click.option("--sweep", type=int, help="The sweep to cut from (or to list), from 0; needed where FILE holds several.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the piece to this .npz file.")
 @click.option(
     "--start", type=float, help="Where the piece begins, in ms  [default: shortly before the current changes]"
@@ -80,9 +78,7 @@ def _cut(file, number, output, start, stop):
     if output.resolve() == file.resolve():
         raise RecordingError(f"{output}: is the recording itself; write the piece to another file")
     whole = recordings.read(file, number)
-    piece = (
-        recordings.around_change(whole) if start is None and stop is None else _between(whole, start, stop)
-    )
+    piece = recordings.around_change(whole) if start is None and stop is None else _between(whole, start, stop)
     piece.save(output)
     yield from _what_was_cut(piece, output)
     yield from _next_steps(output, piece.currents is not None)

@@ -10,7 +10,9 @@ from nrn_mlfit.cli.options import any_path, cell_argument, run_under_mpi, say
 @cell_argument
 @click.option("-n", "--samples", type=click.IntRange(min=1), required=True, help="Parameter sets to simulate.")
 @click.option("-o", "--output", type=any_path, required=True, help="Folder for the shards.")
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Set i depends on (seed, i) alone.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Set i depends on (seed, i) alone."
+)
 @click.option("-j", "--ranks", type=click.IntRange(min=1), default=1, help="Start this many MPI processes ourselves.")
 @click.option("--stimulus", "stimulus_file", type=any_path, help="A .npz or .csv file to use as the stimulus.")
 @click.option("--sets-a-shard", type=click.IntRange(min=1), default=100, show_default=True, help="Sets in one file.")

@@ -131,6 +131,10 @@ class TraceCNN(nn.Module):
         blocks = [self._block(n_in, n_out) for n_in, n_out in zip(widths, widths[1:], strict=False)]
         self.body = nn.Sequential(*(layer for block in blocks for layer in block))
         self.head = nn.Sequential(*self._dense_layers())
+        self.centre: torch.Tensor
+        self.spread: torch.Tensor
+        self.register_buffer("centre", torch.zeros(()))
+        self.register_buffer("spread", torch.ones(()))
         self.apply(_initialise)
         # Start from the middle of every range, whatever the trace: the loss of guessing, 1/3, and tanh far from its ends.
         nn.init.normal_(self.last.weight, std=0.1 / self.last.in_features**0.5)
@@ -164,7 +168,7 @@ class TraceCNN(nn.Module):
 
     def forward(self, x):
         """Map curated traces (N, P*S, T) to unit parameters (N, K)."""
-        x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        x = ((x - self.centre) / self.spread).unsqueeze(2).contiguous(memory_format=torch.channels_last)
         x = self.head(self.body(x).flatten(1)).float()
         return TANH_SCALE * torch.tanh(x) if self.design.last_activation == "tanh" else x
 
@@ -178,11 +182,14 @@ def _initialise(layer):
 
 @torch.no_grad()
 def settle(network: TraceCNN, x):
-    """Shift and scale every layer but the last so that each of its outputs has mean 0 and variance 1 on the batch `x`.
+    """Start `network` from the batch `x` (N, P*S, T): its inputs, and every layer's outputs, get mean 0 and variance 1.
 
     Deep narrow networks without normalisation otherwise often start dead (all outputs alike) and stay at the loss of
-    guessing. The data-dependent start is that of Mishkin & Matas, "All you need is a good init", ICLR 2016.
+    guessing. The data-dependent start is that of Mishkin & Matas, "All you need is a good init", ICLR 2016. Two fixed
+    numbers centre the input: what the first convolution can express stays the same, and bf16 rounds to less of a mV.
     """
+    network.centre.copy_(x.mean())
+    network.spread.copy_(x.std().clamp_min(1e-3))
     layers = [m for m in network.modules() if isinstance(m, nn.Conv1d | nn.Linear) and m is not network.last]
     for layer in layers:
         handle = layer.register_forward_hook(_standardise)

@@ -62,9 +62,7 @@ def sweeps(path) -> list[Sweep]:
 
 def files(folder) -> list[Path]:
     """The files of a folder whose names end as recordings do; raises RecordingError where there are none."""
-    found = sorted(
-        path for path in Path(folder).glob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
-    )
+    found = sorted(path for path in Path(folder).glob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not found:
         raise RecordingError(f"{folder}: holds no recording; {READ_ARE}")
     return found
@@ -92,9 +90,7 @@ def _format(path) -> ModuleType:
         return {"shard": shard_row, "nwb": nwb, "hdf5": hdf5}[hdf5.kind(path)]
     suffix = path.suffix.lower()
     if suffix in HDF5_SUFFIXES:
-        raise RecordingError(
-            f"{path.name}: cut short, damaged or no HDF5 at all; copy it anew from where it came"
-        )
+        raise RecordingError(f"{path.name}: cut short, damaged or no HDF5 at all; copy it anew from where it came")
     if suffix not in SUFFIXES:
         raise RecordingError(f"{path.name}: a format that is not read; {READ_ARE}")
     return npz if suffix == ".npz" else csv_file

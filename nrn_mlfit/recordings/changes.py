@@ -29,15 +29,11 @@ def around_change(recording: Recording, length_ms: float = LENGTH_MS, samples: i
 def _first_large_change(recording) -> int:
     """The sample at which the current changes."""
     if recording.currents is None:
-        raise RecordingError(
-            f"{recording.name}: holds no current to cut around; say where with --start and --stop"
-        )
+        raise RecordingError(f"{recording.name}: holds no current to cut around; say where with --start and --stop")
     width, edge = (max(1, round(span / recording.dt)) for span in (SUSTAINED_MS, EDGE_MS))
     sizes = _change_sizes(recording.currents, width, edge)
     if sizes.max() <= _sample_noise(recording.currents):
-        raise RecordingError(
-            f"{recording.name}: its current does not change; say where with --start and --stop"
-        )
+        raise RecordingError(f"{recording.name}: its current does not change; say where with --start and --stop")
     reached = int(np.argmax(sizes >= ABOUT_AS_LARGE * sizes.max()))
     return reached + int(np.argmax(sizes[reached : reached + width]))
 

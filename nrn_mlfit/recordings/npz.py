@@ -34,9 +34,7 @@ def _arrays(path) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (
-        Exception
-    ) as error:  # damage comes up as any of zipfile's, zlib's, numpy's and the tokenizer's errors
+    except Exception as error:  # damage comes up as any of zipfile's, zlib's, numpy's and the tokenizer's errors
         if str(error).startswith("Object arrays"):
             raise RecordingError(f"{path.name}: holds Python objects; save plain arrays of numbers") from None
         raise RecordingError(f"{path.name}: cut short or damaged; copy it anew from where it came") from None

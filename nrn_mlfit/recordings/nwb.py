@@ -46,9 +46,7 @@ def sweeps(path: Path) -> list[Callable[[], Recording]]:
     with opened(path) as file:
         pairs = _pairs(file, path.name)
     if not pairs:
-        raise RecordingError(
-            f"{path.name}: holds no CurrentClampSeries; only current-clamp recordings are read"
-        )
+        raise RecordingError(f"{path.name}: holds no CurrentClampSeries; only current-clamp recordings are read")
     return [partial(_read, path, number, *pair) for number, pair in enumerate(pairs)]
 
 
@@ -65,9 +63,7 @@ def _read(path, number, response, stimulus) -> Recording:
     source["stimulus"] = stimulus.path
     if last - first < volts.values.size:
         source["cut_ms"] = [round(k * volts.dt, 9) for k in (first, last)]
-    return Recording(
-        volts.values[first:last], current.values[first - shift : last - shift], volts.dt, name, source
-    )
+    return Recording(volts.values[first:last], current.values[first - shift : last - shift], volts.dt, name, source)
 
 
 def _shift(volts, current, name) -> int:
@@ -90,9 +86,7 @@ def _samples(file, piece, known, name) -> Samples:
     series = file[piece.path]
     data, part = series["data"], slice(piece.start, piece.stop)
     if data.ndim != 1 or data[part].size < 2:
-        raise RecordingError(
-            f"{name}: {piece.path} has shape {data.shape}, wanted (T,) with at least 2 samples"
-        )
+        raise RecordingError(f"{name}: {piece.path} has shape {data.shape}, wanted (T,) with at least 2 samples")
     default = "volts" if known is units.TO_MV else "amperes"
     scale = units.factor(_text(data.attrs.get("unit", default)), known, f"{name}, {piece.path}")
     conversion, offset = data.attrs.get("conversion", 1.0), data.attrs.get("offset", 0.0)
@@ -106,9 +100,7 @@ def _clock(series, piece, name) -> tuple[float, float]:
         times = 1e3 * series["timestamps"][piece.start : piece.stop]
         return even_step(times, f"{name}, {piece.path}"), float(times[0])
     if "starting_time" not in series or not series["starting_time"].attrs.get("rate", 0) > 0:
-        raise RecordingError(
-            f"{name}: {piece.path} has neither a rate nor timestamps; its sample step is not known"
-        )
+        raise RecordingError(f"{name}: {piece.path} has neither a rate nor timestamps; its sample step is not known")
     dt = 1e3 / float(series["starting_time"].attrs["rate"])
     return dt, 1e3 * float(series["starting_time"][()]) + piece.start * dt
 

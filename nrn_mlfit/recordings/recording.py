@@ -36,9 +36,7 @@ class Recording:
         object.__setattr__(self, "volts", volts)
         object.__setattr__(self, "dt", float(self.dt))
         if self.currents is not None:
-            object.__setattr__(
-                self, "currents", self._checked("current", self.currents, self._currents_shape)
-            )
+            object.__setattr__(self, "currents", self._checked("current", self.currents, self._currents_shape))
 
     def _checked(self, what, values, shaped):
         values = np.asarray(values)

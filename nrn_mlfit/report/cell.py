@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nrn_mlfit.cells import SITE, CellModel
+from nrn_mlfit.cells import CellModel, place
 from nrn_mlfit.report import geometry
 from nrn_mlfit.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, WINDOW
 from nrn_mlfit.report.style import check_format, legend_above, number, save, style, times
@@ -71,7 +71,7 @@ def _whole_cell(figure, session, middle):
 
 def _name(stimulus: Axes, raw: Axes, seen: Axes, model: CellModel):
     shown = model.protocol.stimuli[0]
-    unit = " (nA)" if SITE.fullmatch(model.inject) else ""
+    unit = " (nA)" if place(model.inject).kind == "site" else ""
     several = f", 1 of {len(model.protocol.stimuli)}" if len(model.protocol.stimuli) > 1 else ""
     stimulus.set(ylabel=f"stimulus{unit}")
     stimulus.set_title(f"{shown.name}, scale {shown.scale:g}{several}; shaded: what the network sees", loc="left")
@@ -86,7 +86,7 @@ def _name(stimulus: Axes, raw: Axes, seen: Axes, model: CellModel):
 def _geometry(axes: Axes, session: Session):
     """The sections; a point process that carries its own voltage has no shape to show."""
     model = session.model
-    if not any(SITE.fullmatch(site) for site in model.probes.values()):
+    if not any(place(site).kind == "site" for site in model.probes.values()):
         axes.axis("off")
         axes.text(0.5, 0.5, f"a point cell:\n{model.template}\nhas no geometry", ha="center", va="center", color=GREY, fontsize=11)
         return

@@ -54,7 +54,9 @@ class Summary:
         lines.append(f"failed: {failed or 'none'}")
         if self.spikes:
             low, middle, high = np.percentile(self.spikes, [5, 50, 95])
-            lines.append(f"spikes a trace: median {middle:g} (5% {low:g}, 95% {high:g}); silent: {100 * self.silent:.1f}%")
+            lines.append(
+                f"spikes a trace: median {middle:g} (5% {low:g}, 95% {high:g}); silent: {100 * self.silent:.1f}%"
+            )
             lines.append(f"voltage: {self.lowest:.1f} to {self.highest:.1f} mV")
         return lines
 

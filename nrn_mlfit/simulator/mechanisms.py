@@ -121,7 +121,9 @@ def _compile(folder, target):
         done = subprocess.run([nrnivmodl()], cwd=work, capture_output=True, text=True, errors="replace")
         made = next(Path(work).glob(f"*/**/{LIBRARY}"), None)
         if done.returncode or not made:
-            raise MechanismError(f"{folder}: the MOD files do not compile: {_cause(done)}; run `nrnivmodl {folder}` to see all")
+            raise MechanismError(
+                f"{folder}: the MOD files do not compile: {_cause(done)}; run `nrnivmodl {folder}` to see all"
+            )
         _publish(made, target)
 
 

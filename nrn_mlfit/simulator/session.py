@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nrn_mlfit.cells import POINT, PROCEDURE, RANGE, SITE, CellModel
+from nrn_mlfit.cells import CellModel, Place, place
 from nrn_mlfit.errors import CellError, FitError
 from nrn_mlfit.parameters import Parameter
 from nrn_mlfit.simulator.door import hoc, load_file
@@ -73,7 +73,9 @@ def load_cell(fit: Path | str):
     folder = Path(fit).parent if Path(fit).suffix == ".json" else Path(fit)
     script = folder.resolve() / "fitted_cell.hoc"
     if not script.is_file():
-        raise FitError(f"{folder}: holds no fitted_cell.hoc; name the fit.json (or the folder) that `nrn-mlfit fit` wrote")
+        raise FitError(
+            f"{folder}: holds no fitted_cell.hoc; name the fit.json (or the folder) that `nrn-mlfit fit` wrote"
+        )
     if (folder / "mod").is_dir():
         load_mechanisms(folder / "mod")
     try:
@@ -85,7 +87,9 @@ def load_cell(fit: Path | str):
 
 def _load_template(model):
     if not load_file(model.hoc) or not hoc().name_declared(model.template):
-        raise CellError(f"{model.hoc}: defines no template {model.template}; write `begintemplate {model.template}` there")
+        raise CellError(
+            f"{model.hoc}: defines no template {model.template}; write `begintemplate {model.template}` there"
+        )
 
 
 def advance(steps: int):
@@ -118,22 +122,21 @@ class conditions:
 
 def reference(cell, site: str):
     """The pointer to a recording site: SECTION(x) is its v, VARIABLE@PROCESS a point process' variable."""
-    if match := SITE.fullmatch(site):
-        return _section(cell, match["section"])(float(match["x"]))._ref_v
-    return _point_reference(cell, site)
+    spot = place(site)
+    return _segment(cell, spot)._ref_v if spot.kind == "site" else _point_reference(cell, spot)
 
 
 class _Injector:
     """Where the stimulus goes in: a current clamp of ours in a section, or a point process' own current."""
 
     def __init__(self, cell, site):
-        h = hoc()
-        if match := SITE.fullmatch(site):
-            self._clamp = h.IClamp(_section(cell, match["section"])(float(match["x"])))
+        spot = place(site)
+        if spot.kind == "site":
+            self._clamp = hoc().IClamp(_segment(cell, spot))
             self._clamp.delay, self._clamp.dur = 0, 1e9
             self._target = self._clamp._ref_amp
         else:
-            self._target = _point_reference(cell, site)
+            self._target = _point_reference(cell, spot)
         self._played = None
 
     def play(self, stimulus, count):
@@ -148,25 +151,24 @@ class _Injector:
         self._played = (stimulus, count, values, times)
 
 
-def _section(cell, text):
-    name, _, index = text.partition("[")
+def _segment(cell, spot: Place):
+    name, _, index = spot.name.partition("[")
     found = getattr(cell, name, None)
     if found is None:
         raise CellError(f"{cell}: has no public section {name}; add it to `public` in the template")
-    return found[int(index[:-1])] if index else found
+    return (found[int(index[:-1])] if index else found)(float(spot.where))
 
 
-def _point_reference(cell, text):
-    variable, process = POINT.fullmatch(text).groups()
+def _point_reference(cell, spot: Place):
     try:
-        return getattr(getattr(cell, process, None), f"_ref_{variable}")
+        return getattr(getattr(cell, spot.where, None), f"_ref_{spot.name}")
     except AttributeError:
-        raise CellError(f"{cell}: has no public point process {process} with {variable}; add it to `public`") from None
+        raise CellError(f"{cell}: has no public point process {spot.where} with {spot.name}; add it to `public`") from None
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where one entry of a parameter's `sets` leads: `owners` (segments, sections, a point process) and the name to set."""
+    """Where an entry of `sets` leads: the `owners` (segments, sections or a point process) of a variable."""
 
     owners: list
     variable: str
@@ -187,14 +189,14 @@ def _setter(cell, parameter: Parameter) -> Callable[[float], None]:
 
 
 def _target(cell, parameter, text) -> Callable[[float], None]:
-    if match := PROCEDURE.fullmatch(text):
-        return _member(cell, parameter, match["procedure"])
-    variable, where = (RANGE.fullmatch(text) or POINT.fullmatch(text)).groups()
-    owners = _owners(_member(cell, parameter, where), variable)
+    spot = place(text)
+    if spot.kind == "procedure":
+        return _member(cell, parameter, spot.name)
+    owners = _owners(_member(cell, parameter, spot.where), spot.name)
     if not owners:
-        raise CellError(f"parameter {parameter.name}: nothing in {where} has {variable}; insert its mechanism")
-    _check_unit(parameter, owners[0], variable)
-    return Target(owners, variable)
+        raise CellError(f"parameter {parameter.name}: nothing in {spot.where} has {spot.name}; insert its mechanism")
+    _check_unit(parameter, owners[0], spot.name)
+    return Target(owners, spot.name)
 
 
 def _owners(where, variable) -> list:
@@ -218,7 +220,9 @@ def _check_unit(parameter, owner, variable):
     process = owner.hname().partition("[")[0] + "." if hasattr(owner, "get_segment") else ""
     declared = hoc().units(process + variable)
     if declared and parameter.unit and _plain(declared) != _plain(parameter.unit):
-        raise CellError(f"parameter {parameter.name}: unit is {parameter.unit}, but NEURON has {variable} in {declared}")
+        raise CellError(
+            f"parameter {parameter.name}: unit is {parameter.unit}, but NEURON has {variable} in {declared}"
+        )
 
 
 def _plain(unit: str) -> str:

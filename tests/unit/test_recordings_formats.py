@@ -54,9 +54,7 @@ def same(recording, volts, current, dt):
 # --- round trips
 
 lengths = st.shared(st.integers(2, 40), key="length")
-millivolts = arrays(float, lengths, elements=st.floats(-150, 100)).map(
-    lambda v: v - 2 * (np.abs(v).max() < 1)
-)
+millivolts = arrays(float, lengths, elements=st.floats(-150, 100)).map(lambda v: v - 2 * (np.abs(v).max() < 1))
 nanoamperes = arrays(float, lengths, elements=st.integers(-2000, 2000).map(lambda n: n / 1000))
 steps = st.sampled_from([0.01, 0.02, 0.025, 0.05, 0.1, 0.25, 1 / 30, 1.0])
 

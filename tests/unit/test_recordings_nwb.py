@@ -38,8 +38,7 @@ class Writer:
         self.file = pynwb.NWBFile("test", "test", datetime(2024, 1, 1, tzinfo=UTC))
         device = self.file.create_device(name="amplifier")
         self.electrodes = [
-            self.file.create_icephys_electrode(name=f"e{k}", description="tip", device=device)
-            for k in range(2)
+            self.file.create_icephys_electrode(name=f"e{k}", description="tip", device=device) for k in range(2)
         ]
 
     def response(self, name, data, electrode=0, **more):
@@ -127,10 +126,7 @@ def test_two_stimuli_of_one_sweep_and_electrode_are_not_guessed_between(writer):
     writer.response("v", COUNTS[0], sweep_number=4)
     for k in range(2):
         writer.stimulus(f"i{k}", PICOAMPERES[k], sweep_number=4)
-    with says(
-        "a.nwb: which stimulus of sweep_number 4 belongs to /acquisition/v is unclear; "
-        "give each its own number"
-    ):
+    with says("a.nwb: which stimulus of sweep_number 4 belongs to /acquisition/v is unclear; give each its own number"):
         recordings.read(writer.close())
 
 
@@ -223,9 +219,7 @@ def test_timestamps_with_a_gap_are_refused(writer):
 
 
 def test_voltage_clamp_is_not_read(writer):
-    series = icephys.VoltageClampSeries(
-        "i", data=PICOAMPERES[0], electrode=writer.electrodes[0], gain=1.0, **RATE
-    )
+    series = icephys.VoltageClampSeries("i", data=PICOAMPERES[0], electrode=writer.electrodes[0], gain=1.0, **RATE)
     writer.file.add_acquisition(series)
     with says("a.nwb: holds no CurrentClampSeries; only current-clamp recordings are read"):
         recordings.read(writer.close())
@@ -235,9 +229,7 @@ def test_without_a_rate_the_step_is_not_guessed(writer):
     writer.response("v", COUNTS[0])
     with h5py.File(writer.close(), "a") as file:
         del file["acquisition/v/starting_time"]
-    with says(
-        "a.nwb, sweep 0: /acquisition/v has neither a rate nor timestamps; its sample step is not known"
-    ):
+    with says("a.nwb, sweep 0: /acquisition/v has neither a rate nor timestamps; its sample step is not known"):
         recordings.read(writer.path)
 
 
