@@ -2,8 +2,8 @@
 
     python benchmarks/convergence.py [CELL ...]
 
-Each row sets a run against the one with the coarser grid, in the network's window at the first probe. The soma
-keeps its segments (it is isopotential), so that the probe stays at its middle.
+Each row sets a run against the one with the coarser grid, in the network's window at the first probe. The
+soma keeps its segments (it is isopotential), so that the probe stays at its middle.
 """
 
 import sys

@@ -146,20 +146,21 @@ def _digest(currents, dt, start) -> str:
     return hashlib.sha256(head + np.ascontiguousarray(currents, "<f8").tobytes()).hexdigest()
 
 
-def reset_chirp(scale: float = 1.0) -> Stimulus:
+def reset_chirp(scale: float = 1.0, reset: float = 1.0) -> Stimulus:
     """Reset, rise, chirp, reset: 23000 samples at 0.02 ms, window 110-290 ms.
 
     The published stimulus of "Characterization of neuron physiology by regression of its time-dependent response
-    with CNN" (Balewski et al., NERSC/LBL, 2019), by its formula: a chirp from 25.6 Hz rising by 3.5 Hz a ms.
+    with CNN" (Balewski et al., NERSC/LBL, 2019), by its formula: a chirp from 25.6 Hz rising by 3.5 Hz a ms. `reset`
+    is the depth of the resets in units of the scale (1 as published): less where a reset would drive a cell too low.
     """
     unit = np.zeros(23000)
-    unit[200:6000] = -1
+    unit[200:6000] = -reset
     unit[6000:6500] = np.linspace(0, 0.75, 500)
     tau = (np.arange(6500, 12668) - 6501) * 0.02
     phase = 2 * np.pi * (0.02561 * tau + 0.00175 * tau**2 + 0.07941029863)
     unit[6500:12668] = 0.48865675345 + (0.5475782099 + 0.01071581923 * tau) * np.sin(phase)
-    unit[17000:22800] = -1
-    return Stimulus(scale * unit, 0.02, 5500, 14500, {"kind": "reset_chirp", "scale": scale})
+    unit[17000:22800] = -reset
+    return Stimulus(scale * unit, 0.02, 5500, 14500, {"kind": "reset_chirp", "scale": scale, "reset": reset})
 
 
 def step(

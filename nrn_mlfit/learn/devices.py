@@ -17,7 +17,9 @@ def pick_device(wanted: str = "auto") -> torch.device:
     if wanted == "auto":
         return found or torch.device("cpu")
     if wanted != "cpu" and (found is None or found.type != wanted):
-        raise MachineError(f"no {wanted} device was found by this PyTorch ({torch.__version__}); use --device auto or cpu")
+        raise MachineError(
+            f"no {wanted} device was found by this PyTorch ({torch.__version__}); use --device auto or cpu"
+        )
     return torch.device(wanted)
 
 
@@ -30,7 +32,9 @@ def pick_precision(wanted: str, device: torch.device) -> str:
 
 def _cpu_has_bf16() -> bool:
     with contextlib.suppress(OSError):
-        return any(BF16_FLAGS & set(line.split()) for line in CPU_INFO.read_text().splitlines() if line.startswith("flags"))
+        return any(
+            BF16_FLAGS & set(line.split()) for line in CPU_INFO.read_text().splitlines() if line.startswith("flags")
+        )
     return False
 
 

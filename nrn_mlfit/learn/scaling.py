@@ -33,8 +33,8 @@ class TraceScaler:
         return self.from_millivolts(counts.float().mul_(MV_PER_COUNT))
 
     def from_millivolts(self, volts):
-        """Curate a float tensor in mV, any shape -> float32; `volts` itself is overwritten if it is float32."""
-        return volts.float().sub_(self.floor - 1).clamp_min_(1).log10_()
+        """Curate a float tensor in mV, any shape -> float32."""
+        return (volts.float() - (self.floor - 1)).clamp_min_(1).log10_()
 
     def to_json(self) -> dict:
         """The scaler as JSON-ready values; `TraceScaler(**values)` is the inverse."""

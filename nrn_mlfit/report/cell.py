@@ -1,21 +1,37 @@
-"""A cell on one page: its sections, its stimulus, its trace raw and as the network sees it, and what each parameter does."""
+"""A cell on one page: sections, stimulus, the trace raw and as the network gets it, what each parameter does."""
 
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from nrn_mlfit.cells import CellModel, place
 from nrn_mlfit.report import geometry
-from nrn_mlfit.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, WINDOW
-from nrn_mlfit.report.style import check_format, legend_above, number, save, style, times
+from nrn_mlfit.report.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    VERMILION,
+    WINDOW,
+    check_format,
+    legend_above,
+    number,
+    save,
+    split,
+    style,
+    times,
+)
 from nrn_mlfit.simulator import Session
 
 PUBLISHED_FLOOR = -80.0  # mV, of log10(V + 81); see learn/scaling.py, which is not imported as it loads torch
-LEVELS = {"low": (-1.0, "#7AD151"), "middle": (0.0, "#25848E"), "high": (1.0, "#46085C")}  # three steps of viridis
+LEVELS = {"low": (-1.0, "#7AD151"), "middle": (0.0, "#25848E"), "high": (1.0, "#46085C")}  # of viridis
 PROBES = (BLACK, BLUE, ORANGE, GREEN)
 COLUMNS = 2
+TALL, FLAT = 1.7, 1.25  # inches of a row of parameter panels: few rows may be taller
 
 
 def cell_picture(model: CellModel, path: Path):
@@ -28,19 +44,19 @@ def cell_picture(model: CellModel, path: Path):
     session = Session(model)
     middle = _run(session, np.zeros(len(model.space)))
     rows = -(-len(model.space) // COLUMNS)
+    height = rows * (TALL if rows <= 3 else FLAT)
     with style():
-        figure = Figure(figsize=(8.27, 5.4 + 1.25 * rows), layout="constrained")
+        figure = Figure(figsize=(8.27, 5.4 + height), layout="constrained")
         figure.suptitle(f"{model.name}: {len(model.space)} parameters", fontsize=14, weight="bold", ha="left", x=0.012)
-        top, bottom = figure.subfigures(2, 1, height_ratios=[5.0, 1.25 * rows])
+        top, bottom = split(figure, 2, 1, height_ratios=[5.0, height])
         _whole_cell(top, session, middle)
         _parameters(bottom, session, middle, rows)
         save(figure, path)
 
 
-def curated(volts):
-    """A trace (..., T) in mV as the network gets it: log10(V - floor + 1), the floor -80 mV or the lowest value."""
-    floor = min(PUBLISHED_FLOOR, float(np.nanmin(volts, initial=PUBLISHED_FLOOR)))
-    return np.log10(volts - floor + 1)
+def floor_of(volts) -> float:
+    """The floor in mV of log10(V - floor + 1): the published -80, or the lowest of `volts` (any shape) if lower."""
+    return float(np.floor(np.nanmin(volts, initial=PUBLISHED_FLOOR)))
 
 
 def _run(session: Session, unit_par):
@@ -55,18 +71,20 @@ def _run(session: Session, unit_par):
 
 def _whole_cell(figure, session, middle):
     model, protocol = session.model, session.model.protocol
-    left, right = figure.subfigures(1, 2, width_ratios=[1, 1.75])
+    left, right = split(figure, 1, 2, width_ratios=[0.5 if _is_point(model) else 1, 1.75])
     _geometry(left.subplots(), session)
     stimulus, raw, seen = right.subplots(3, 1, height_ratios=[1, 1.5, 1.1], sharex=True)
     time = times(protocol.stop, protocol.dt)
     stimulus.plot(time, protocol.stimuli[0].current[: protocol.stop], color=GREY)
+    floor = floor_of(middle[:, protocol.start :])
     for k, (name, trace) in enumerate(zip(model.probes, middle, strict=True)):
         raw.plot(time, trace, color=PROBES[k % len(PROBES)], label=name)
-        seen.plot(time[protocol.start :], curated(trace[protocol.start :]), color=PROBES[k % len(PROBES)])
+        seen.plot(time[protocol.start :], np.log10(trace[protocol.start :] - floor + 1), color=PROBES[k % len(PROBES)])
     for axes in (stimulus, raw, seen):
         axes.axvspan(protocol.t0, protocol.stop * protocol.dt, color=WINDOW, zorder=0, linewidth=0)
         axes.margins(x=0)
     _name(stimulus, raw, seen, model)
+    seen.set_title(f"as the network gets it: log10(V + {1 - floor:.0f}), V in mV", loc="left")
 
 
 def _name(stimulus: Axes, raw: Axes, seen: Axes, model: CellModel):
@@ -79,16 +97,19 @@ def _name(stimulus: Axes, raw: Axes, seen: Axes, model: CellModel):
     raw.set_title("all parameters at the middle of their ranges", loc="left")
     if len(model.probes) > 1:
         legend_above(raw)
-    seen.set(ylabel="curated", xlabel="time (ms)")
-    seen.set_title("curated: log10(V - floor + 1)", loc="left")
+    seen.set(ylabel="curated trace", xlabel="time (ms)")
+
+
+def _is_point(model) -> bool:
+    return not any(place(site).kind == "site" for site in model.probes.values())
 
 
 def _geometry(axes: Axes, session: Session):
     """The sections; a point process that carries its own voltage has no shape to show."""
-    model = session.model
-    if not any(place(site).kind == "site" for site in model.probes.values()):
+    if _is_point(session.model):
         axes.axis("off")
-        axes.text(0.5, 0.5, f"a point cell:\n{model.template}\nhas no geometry", ha="center", va="center", color=GREY, fontsize=11)
+        told = f"a point cell:\n{session.model.template}\nhas no geometry"
+        axes.text(0.5, 0.5, told, ha="center", va="center", color=GREY, fontsize=11)
         return
     geometry.draw(axes, geometry.pieces(session.cell))
     axes.set_title("lengths to scale, widths not", loc="left", color=GREY)
@@ -97,22 +118,31 @@ def _geometry(axes: Axes, session: Session):
 
 def _parameters(figure, session, middle, rows):
     """One panel a parameter, the others at the middle of their ranges; first probe, the network's window."""
-    model, protocol = session.model, session.model.protocol
     panels = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False)
-    time = times(protocol.length, protocol.dt, protocol.t0)
-    for k, axes in enumerate(panels.T.ravel() if False else panels.ravel()):
-        if k >= len(model.space):
+    for k, axes in enumerate(panels.ravel()):
+        if k < len(session.model.space):
+            _sweep(axes, session, middle, k)
+            _name_parameter(axes, session.model.space.parameters[k])
+        else:
             axes.axis("off")
-            continue
-        for unit, colour in LEVELS.values():
-            trace = middle if unit == 0 else _run(session, unit * np.eye(len(model.space))[k])
-            axes.plot(time, trace[0, protocol.start :], color=colour, linewidth=0.8)
-        _name_parameter(axes, model.space.parameters[k])
     _name_panels(figure, panels)
+
+
+def _sweep(axes, session, middle, chosen):
+    """The traces at the three levels of parameter number `chosen`."""
+    protocol, direction = session.model.protocol, np.eye(len(session.model.space))[chosen]
+    time = times(protocol.length, protocol.dt, protocol.t0)
+    for level, (unit, colour) in LEVELS.items():
+        trace = (middle if unit == 0 else _run(session, unit * direction))[0, protocol.start :]
+        if np.isfinite(trace).all():
+            axes.plot(time, trace, color=colour, linewidth=0.8)
+        else:
+            axes.text(0.99, 0.8, f"NEURON stops at the {level}", ha="right", color=VERMILION, transform=axes.transAxes)
 
 
 def _name_parameter(axes, parameter):
     axes.margins(x=0)
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     ends = f"{number(parameter.low)} to {number(parameter.high)} {parameter.unit}".rstrip()
     axes.set_title(f"{parameter.name}   {ends}", loc="left")
 
@@ -123,5 +153,5 @@ def _name_panels(figure, panels):
     for axes in panels[-1]:
         axes.set_xlabel("time (ms)")
     lines = [panels[0, 0].plot([], [], color=colour, linewidth=2)[0] for _, colour in LEVELS.values()]
-    labels = [f"{level} end of the range" if level != "middle" else "middle" for level in LEVELS]
+    labels = ["low end of its range", "middle", "high end; all others at the middle of theirs"]
     figure.legend(lines, labels, loc="outside upper left", ncols=3)

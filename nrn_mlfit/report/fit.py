@@ -1,6 +1,7 @@
 """A fit on one page: recording and fitted cell, their difference, and where each value lies in its range."""
 
 import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from nrn_mlfit.report.style import (
     times,
 )
 
+WARNINGS = "warnings"
 MOST_STIMULI = 3  # side by side; more would be too narrow to read
 FEWEST_ROWS = 8  # so that a few bars stand together instead of drifting apart
 LOW, HIGH = 0.17, 0.83  # where a range begins and ends across the panel of values
@@ -35,26 +37,26 @@ def fit_picture(
     t0: float,
     values: list[dict],
     verdict: str,
-    numbers: dict[str, str],
+    numbers: Mapping[str, str | Sequence[str]],
     current_unit: str = "nA",
 ):
     """Draw a fit into `path` (.png, .pdf or .svg).
 
     `recorded` and `simulated` are (P, S, T) in mV (`simulated` None: not re-simulated), `currents` (S, T) in
     nA, `dt` and `t0` (the first sample's time) in ms. Each of `values` has name, value, low, high, unit, spread,
-    and truth or None; `numbers` maps what was measured to its text, such as {"rms": "3.2 mV"}; `current_unit` is
-    "" for a current without one.
+    and truth or None. `numbers` maps what was measured to its text or lines, such as {"rms": "3.2 mV"}; the lines
+    of "warnings" go below the verdict. `current_unit` is "" for a current without one.
     """
     recorded, currents = np.asarray(recorded, float), np.atleast_2d(currents)
     simulated = None if simulated is None else np.asarray(simulated, float)
-    told = textwrap.wrap(textwrap.shorten(verdict, 400, placeholder=" ..."), 125)
+    told = _told(verdict, numbers)
     top = 0.7 + 0.19 * len(told)
     width, height = _size(recorded.shape, len(values))
     with style():
         figure = Figure(figsize=(width, top + height), layout="constrained")
-        head, body = figure.subfigures(2, 1, height_ratios=[top, height])
+        head, body = split(figure, 2, 1, height_ratios=[top, height])
         _head(head, top, title, told, numbers)
-        left, right = body.subfigures(1, 2, width_ratios=[1.75, 1])
+        left, right = split(body, 1, 2, width_ratios=[1.75, 1])
         _traces(left, recorded, simulated, currents, times(recorded.shape[-1], dt, t0), current_unit)
         _values(right.subplots(), values)
         save(figure, path)
@@ -71,8 +73,18 @@ def _head(head, top, title, told, numbers):
     colour, weight = (VERMILION, "bold") if warns else (BLACK, "normal")
     head.text(0.012, 1 - 0.1 / top, title, fontsize=14, weight="bold", va="top", color=BLACK)
     head.text(0.012, 1 - 0.42 / top, "\n".join(told), fontsize=10, va="top", color=colour, weight=weight)
-    measured = "     ".join(f"{name} {text}" for name, text in numbers.items())
+    measured = "     ".join(line for name, held in numbers.items() if name != WARNINGS for line in _lines(name, held))
     head.text(0.012, 0.22 / top, measured, fontsize=9.5, va="top", color=GREY)
+
+
+def _told(verdict, numbers) -> list[str]:
+    """The verdict and its reasons as few lines as hold them."""
+    text = "; ".join([verdict, *numbers.get(WARNINGS, ())])
+    return textwrap.wrap(textwrap.shorten(text, 500, placeholder=" ..."), 125)
+
+
+def _lines(name, held) -> list[str]:
+    return [f"{name} {held}"] if isinstance(held, str) else list(held)
 
 
 def _traces(figure, recorded, simulated, currents, time, current_unit):
@@ -131,9 +143,7 @@ def _bar(axes: Axes, row, held):
     axes.plot(ends, [row, row], color=BLUE, linewidth=2, solid_capstyle="butt", zorder=3)
     axes.plot(at, row, "o", color=BLUE, markersize=6, zorder=4)
     if held.get("truth") is not None:
-        axes.plot(
-            _place(held, held["truth"]), row, "|", color=BLACK, markersize=15, markeredgewidth=1.8, zorder=5
-        )
+        axes.plot(_place(held, held["truth"]), row, "|", color=BLACK, markersize=15, markeredgewidth=1.8, zorder=5)
     axes.text(LOW - 0.02, row, number(held["low"]), ha="right", va="center", fontsize=7.5, color=GREY)
     axes.text(HIGH + 0.02, row, number(held["high"]), ha="left", va="center", fontsize=7.5, color=GREY)
     axes.text(LOW, row - 0.27, held["name"], ha="left", va="bottom", fontsize=9, weight="bold", color=BLACK)
@@ -158,9 +168,7 @@ def _words(held) -> str:
 def _legend(axes: Axes, has_truth):
     axes.plot([], [], "o-", color=BLUE, linewidth=2, label="fitted ± spread of members")
     if has_truth:
-        axes.plot(
-            [], [], "|", color=BLACK, markersize=11, markeredgewidth=1.8, linestyle="none", label="true value"
-        )
+        axes.plot([], [], "|", color=BLACK, markersize=11, markeredgewidth=1.8, linestyle="none", label="true value")
     axes.plot([], [], color=PALE, linewidth=7, solid_capstyle="butt", label="range")
     axes.legend(
         loc="lower center",

@@ -5,13 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Ellipse
 
 from nrn_mlfit.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, number
 from nrn_mlfit.simulator.door import hoc
 
 COLOURS = (BLACK, BLUE, SKY, ORANGE, GREEN, PURPLE, VERMILION, GREY)
-UP, FAN = np.pi / 2, np.deg2rad(70)  # where the root points; the angle over which children of one point spread
+UP, FAN = (
+    np.pi / 2,
+    np.deg2rad(70),
+)  # where the root points; the angle over which children of one point spread
 DOT = 0.02  # sections shorter than this share of the drawing are drawn as dots, to be seen at all
+ROOT = 0.03  # the least share of the drawing that a root's circle takes
 MOST_KINDS = 10
 
 
@@ -104,17 +109,18 @@ def draw(axes: Axes, found: list[Piece]):
 def _draw_piece(axes, piece, colour, size):
     """Widths grow with the square root of the diameter: at true scale most would be thinner than a hair."""
     x, y = piece.points.T
-    if piece.is_root:
-        axes.plot(x.mean(), y.mean(), "o", color=colour, markersize=9, zorder=4)
+    if piece.is_root and len(piece.points) == 2:
+        across = max(piece.length, ROOT * size)
+        axes.add_patch(Ellipse((x.mean(), y.mean()), across, across, color=colour, zorder=4, linewidth=0))
     elif piece.length < DOT * size:
-        axes.plot(x.mean(), y.mean(), "o", color=colour, markersize=3.5, zorder=3)
+        axes.plot(x.mean(), y.mean(), "o", color=colour, markersize=3.5, zorder=5)
     else:
         axes.plot(x, y, color=colour, linewidth=1.2 + 0.9 * np.sqrt(piece.diam), solid_capstyle="butt", zorder=2)
 
 
 def _words(same: list[Piece]) -> str:
-    many = f"{len(same)} x " if len(same) > 1 else ""
-    return f"{same[0].kind}: {many}{_span([p.length for p in same])} x {_span([p.diam for p in same])} µm"
+    many = f" x {len(same)}" if len(same) > 1 else ""
+    return f"{same[0].kind}{many}: L {_span([p.length for p in same])}, diam {_span([p.diam for p in same])} µm"
 
 
 def _span(values) -> str:

@@ -2,11 +2,12 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from nrn_mlfit import textfile
 from nrn_mlfit.errors import MlfitError
@@ -17,7 +18,7 @@ BLACK, BLUE, ORANGE, GREEN, SKY, PURPLE = "#222222", "#0072B2", "#E69F00", "#009
 VERMILION = "#D55E00"  # kept for warnings
 GREY, PALE = "#6B6B6B", "#DADADA"
 WINDOW = "#FFF3CF"  # what the network sees
-STYLE = {
+STYLE: dict[Any, object] = {
     "font.size": 8.5,
     "axes.titlesize": 9,
     "axes.labelsize": 8.5,
@@ -54,6 +55,12 @@ def save(figure: Figure, path: Path):
     undated = {"png": None, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[kind]
     figure.savefig(held, format=kind, dpi=150, metadata=undated)
     textfile.write_atomic(Path(path), held.getvalue())
+
+
+def split(figure, rows: int, columns: int, **ratios) -> list[SubFigure]:
+    """The parts of a figure, row by row."""
+    parts = figure.subfigures(rows, columns, squeeze=False, **ratios)
+    return [part for row in parts for part in row]
 
 
 def times(count: int, dt: float, t0: float = 0.0):

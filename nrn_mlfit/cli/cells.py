@@ -1,0 +1,122 @@
+"""nrn-mlfit cells"""
+
+import click
+
+from nrn_mlfit.cli.options import any_path, say
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def cells(ctx):
+    """List the cells known by name; `cells show NAME` tells about one of them.
+
+    \b
+    Examples:
+      nrn-mlfit cells
+      nrn-mlfit cells show mainen -o mainen.png
+    """
+    if ctx.invoked_subcommand is None:
+        for line in _listed():
+            say(line)
+
+
+@cells.command()
+@click.argument("cell")
+@click.option("-o", "--output", type=any_path, help="Draw the cell into this .png, .pdf or .svg file.")
+def show(cell, output):
+    """Print parameters, probes and stimulus of CELL; with -o simulate and draw it.
+
+    CELL is a name of `nrn-mlfit cells`, or the path of your own cell file. The picture has the sections, the stimulus
+    with what the network sees of it, the trace raw and curated, and what each parameter does.
+
+    \b
+    Examples:
+      nrn-mlfit cells show izhikevich
+      nrn-mlfit cells show mycell/mycell.yaml -o mycell.png
+    """
+    from nrn_mlfit import cells as rules
+
+    model = rules.load(cell)
+    if output:
+        _check_picture(output)
+    for line in _shown(model):
+        say(line)
+    if output:
+        _draw(model, output)
+
+
+def _check_picture(output):
+    from nrn_mlfit import report
+
+    report.check_format(output)
+
+
+def _draw(model, output):
+    from nrn_mlfit import report
+    from nrn_mlfit.simulator import mechanisms
+
+    if model.mod and not mechanisms.is_built(model.mod):
+        say("compiling the MOD files (once; they are kept)")
+    report.cell_picture(model, output)
+    say(f"picture: {output}")
+
+
+def _listed():
+    from nrn_mlfit import cells as rules
+
+    known = rules.available()
+    rows = [("cell", "parameters", "stimulus", "from"), *(_row(name, path) for name, path in known.items())]
+    yield from _table(rows)
+    yield "more about one: nrn-mlfit cells show NAME; your own: give the path of its cell file in place of a name"
+
+
+def _row(name, path):
+    from nrn_mlfit import cells as rules
+    from nrn_mlfit.errors import MlfitError
+
+    source = "shipped" if name in rules.SHIPPED else str(path)
+    try:
+        model = rules.read(path)
+    except MlfitError as error:  # one broken package must not hide the other cells
+        return name, "-", "-", f"cannot be used: {error}"
+    return name, str(len(model.space)), "; ".join(_words(s, model) for s in model.protocol.stimuli), source
+
+
+def _words(stimulus, model) -> str:
+    return f"{stimulus.name}, scale {stimulus.scale:g} {_unit(model)}".rstrip()
+
+
+def _unit(model) -> str:
+    """nA into a section; what a point process counts its own current in is its own business."""
+    from nrn_mlfit.cells import place
+
+    return "nA" if place(model.inject).kind == "site" else ""
+
+
+def _shown(model):
+    protocol = model.protocol
+    yield f"{model.name}: template {model.template} of {model.hoc}"
+    yield f"  MOD files    {model.mod or 'none'}"
+    yield f"  conditions   {model.celsius:g} degC, from {model.v_init:g} mV, step {model.step:g} ms"
+    for stimulus in protocol.stimuli:
+        yield f"  stimulus     {_words(stimulus, model)}, into {model.inject}"
+    yield (
+        f"  window       {protocol.t0:g} to {protocol.stop * protocol.dt:g} ms, "
+        f"{protocol.length} samples of {protocol.dt:g} ms"
+    )
+    for name, site in model.probes.items():
+        yield f"  probe        {name}: {site}"
+    for name, value in model.geometry.items():
+        yield f"  geometry     {name} = {value:g}"
+    yield from _table([("parameter", "low", "high", "unit", "scale", "sets"), *map(_parameter, model.space.parameters)])
+
+
+def _parameter(p):
+    return p.name, f"{p.low:g}", f"{p.high:g}", p.unit, p.scale, ", ".join(p.sets)
+
+
+def _table(rows):
+    """Rows of words as lines of aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()

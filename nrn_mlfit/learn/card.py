@@ -1,0 +1,79 @@
+"""The model card of an ensemble: one short page for whoever finds the folder (Mitchell et al., FAT* 2019)."""
+
+import numpy as np
+
+from nrn_mlfit.learn.ensemble import Ensemble
+
+GUESSING_RMS = 100 / np.sqrt(12)  # % of a range, of its middle as the answer
+
+
+def text(ensemble: Ensemble) -> str:
+    """The card as Markdown."""
+    return f"""# {ensemble.record["cell"]}: conductances from a current-clamp trace
+
+{_what(ensemble)}
+
+## How far off
+
+Root-mean-square error on traces that the answering network had not learned from, in % of the range
+(guessing the middle: {GUESSING_RMS:.1f}). A parameter near that figure was not learned.
+
+{_table(ensemble)}
+
+Mean square error by fold, each range being [-1, 1] (guessing: 0.333): {_folds(ensemble)}.
+Learning curves: learning.png.
+
+## What it is not for
+
+- Traces under another stimulus, sample step or window: they are refused.
+- Cells other than the simulated one: it answers all the same. Look at the verdict and at the re-simulated trace.
+- The spread of its {len(ensemble.members)} networks is no calibrated error bar.
+- It has seen no recording noise, no series resistance and no junction potential.
+
+## What is in this folder
+
+member-*.safetensors (weights), stimulus.safetensors (currents in nA), ensemble.json (everything else, with the hashes of
+the files), cell/ (the NEURON cell). Trained with {_versions(ensemble)}.
+"""
+
+
+def _what(ensemble) -> str:
+    record, protocol = ensemble.record, ensemble.protocol
+    low, high = ensemble.voltage_range
+    probes, stimuli, length = ensemble.shape
+    stimulus = ", ".join(s.name for s in protocol.stimuli)
+    return (
+        f"{len(ensemble.members)} networks of design {ensemble.design.name} map {probes} x {stimuli} voltage windows of "
+        f"{length} samples at {protocol.dt:g} ms\n(probe {', '.join(ensemble.probes)}; stimulus {stimulus}) to "
+        f"{len(ensemble.space)} parameters. They learned from {record['traces']} simulated\n"
+        f"traces between {low:.1f} and {high:.1f} mV, curated by log10(V - ({ensemble.scaler.floor:g}) + 1)."
+    )
+
+
+def _table(ensemble) -> str:
+    rows = ["| parameter | range | unit | rms error, % of range |", "|---|---|---|---|"]
+    for p, rms in zip(ensemble.space.parameters, ensemble.validation_rms, strict=True):
+        scale = " (log)" if p.scale == "log" else ""
+        rows.append(f"| {p.name} | {p.low:g} .. {p.high:g}{scale} | {p.unit or '-'} | {rms_percent(rms):.1f} |")
+    return "\n".join(rows)
+
+
+def summary(ensemble: Ensemble) -> list[str]:
+    """What was learned, as lines for a terminal."""
+    lines = [f"held-out rms error in % of the range (guessing the middle: {GUESSING_RMS:.1f})"]
+    for name, rms in zip(ensemble.space.names, ensemble.validation_rms, strict=True):
+        lines.append(f"  {name:<16}{rms_percent(rms):5.1f}")
+    return lines
+
+
+def rms_percent(rms_unit: float) -> float:
+    """An error in unit parameters as % of the range, which is 2 wide."""
+    return 50 * float(rms_unit)
+
+
+def _folds(ensemble) -> str:
+    return ", ".join(f"{loss:.4f}" for loss in ensemble.record["fold_losses"])
+
+
+def _versions(ensemble) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(ensemble.record["versions"].items()))

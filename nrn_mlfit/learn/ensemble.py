@@ -1,0 +1,84 @@
+"""An Ensemble: the networks of k folds with all that is needed to ask them about a recording."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nrn_mlfit.errors import EnsembleError
+from nrn_mlfit.learn.networks import Design, TraceCNN
+from nrn_mlfit.learn.scaling import TraceScaler
+from nrn_mlfit.parameters import ParameterSpace
+from nrn_mlfit.stimuli import Protocol
+
+SETS_AT_ONCE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """M networks that map voltage windows (P, S, T) to K unit parameters, and what they learned from.
+
+    `protocol` is the stimulus they know, `probes` the recording sites by name, `voltage_range` the lowest and highest mV
+    of the training windows, `validation_rms` (K,) the out-of-fold rms error in unit parameters (0.577 for guessing the
+    middle), `cell_folder` a copy of the cell, `record` the rest as JSON-ready values: hashes, losses, versions.
+    """
+
+    members: tuple[TraceCNN, ...]
+    scaler: TraceScaler
+    space: ParameterSpace
+    protocol: Protocol
+    probes: dict[str, str]
+    voltage_range: tuple[float, float]
+    validation_rms: np.ndarray
+    cell_folder: Path
+    record: dict = field(default_factory=dict)
+
+    @property
+    def design(self) -> Design:
+        return self.members[0].design
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(P, S, T) of a voltage window."""
+        return len(self.probes), len(self.protocol.stimuli), self.protocol.length
+
+    @torch.inference_mode()
+    def predict(self, volts):
+        """Unit parameters (M, N, K), float32, that each member gives for windows `volts` (N, P, S, T) in mV.
+
+        They may leave [-1, 1]: then the trace is not one of the training kind. Raises EnsembleError for another shape or
+        for voltages that are no finite numbers.
+        """
+        volts = np.asarray(volts, np.float32)
+        if volts.ndim != 4 or volts.shape[1:] != self.shape:
+            raise EnsembleError(
+                f"voltages of shape {volts.shape}; the ensemble needs (N, P, S, T) = {('N', *self.shape)}"
+            )
+        if not np.isfinite(volts).all():
+            raise EnsembleError("the voltages hold NaN or infinite samples; cut or mend the recording")
+        rows = torch.from_numpy(volts).reshape(len(volts), -1, volts.shape[-1])
+        answers = [self._answers(part) for part in rows.split(SETS_AT_ONCE)]
+        return torch.cat(answers, dim=1).numpy()
+
+    def _answers(self, volts):
+        inputs = self.scaler.from_millivolts(volts)
+        return torch.stack([member(inputs) for member in self.members])
+
+    def provenance(self) -> dict:
+        """Where answers come from, as JSON-ready values that go into every fit."""
+        kept = ("cell", "cell_hash", "protocol_hash", "content_hash", "simulation", "traces", "versions")
+        return {"design": self.design.name, "members": len(self.members), **{key: self.record[key] for key in kept}}
+
+    def save(self, folder: Path):
+        """Write the ensemble to `folder`, which must be new or empty; it appears whole or not at all."""
+        from nrn_mlfit.learn import storage
+
+        storage.save(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Ensemble":
+        """Read an ensemble; raises EnsembleError if anything is missing, damaged or of the wrong shape."""
+        from nrn_mlfit.learn import storage
+
+        return storage.load(Path(folder))

@@ -1,0 +1,180 @@
+"""An ensemble as a folder: safetensors, JSON, the cell, a picture, a model card. Nothing in it is code or pickled.
+
+`ensemble.json` holds the sha256 of every file that answers depend on, so a folder that loads is the one that was saved.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import torch
+from safetensors.torch import load as tensors_from
+from safetensors.torch import save as bytes_from
+
+from nrn_mlfit import textfile
+from nrn_mlfit.errors import EnsembleError, MachineError, MlfitError
+from nrn_mlfit.learn import card, curves
+from nrn_mlfit.learn.ensemble import Ensemble
+from nrn_mlfit.learn.networks import TraceCNN, make_design
+from nrn_mlfit.learn.scaling import TraceScaler
+from nrn_mlfit.parameters import Parameter, ParameterSpace
+from nrn_mlfit.stimuli import Protocol, Stimulus
+
+FORMAT = "nrn_mlfit ensemble"
+FORMAT_VERSION = 1
+MEND = "copy the whole folder again, or train again"
+
+
+def check_free(folder: Path):
+    """Refuse a folder that holds anything, before any work is done for it."""
+    if folder.is_file() or folder.is_dir() and any(folder.iterdir()):
+        raise EnsembleError(f"{folder}: already there and not empty; name a new folder with -o")
+
+
+def save(ensemble: Ensemble, folder: Path):
+    """Write `ensemble` to a hidden folder beside `folder`, which gets the name when it is whole."""
+    check_free(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+            fresh = Path(scratch) / "ensemble"
+            _fill(ensemble, fresh)
+            os.rename(fresh, folder)
+    except OSError as error:
+        raise MachineError(
+            f"{folder}: cannot be written ({error.strerror or error}); choose another folder or free some space"
+        ) from None
+
+
+def _fill(ensemble: Ensemble, folder: Path):
+    shutil.copytree(ensemble.cell_folder, folder / "cell")
+    for number, member in enumerate(ensemble.members):
+        textfile.write_atomic(folder / _member_file(number), bytes_from(member.state_dict()))
+    stimulus = {
+        "currents": torch.from_numpy(ensemble.protocol.currents),
+        "start": torch.tensor(ensemble.protocol.start),
+    }
+    textfile.write_atomic(folder / "stimulus.safetensors", bytes_from(stimulus))
+    hashes = {str(path.relative_to(folder)): _hash(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    textfile.write_atomic(folder / "ensemble.json", textfile.to_json({**_described(ensemble), "files": hashes}))
+    curves.draw(ensemble, folder / "learning.png")
+    textfile.write_atomic(folder / "MODEL_CARD.md", card.text(ensemble))
+
+
+def _described(ensemble: Ensemble) -> dict:
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "design": ensemble.design.to_json(),
+        "members": len(ensemble.members),
+        "scaler": ensemble.scaler.to_json(),
+        "parameters": [{**vars(p), "sets": list(p.sets)} for p in ensemble.space.parameters],
+        "probes": [list(pair) for pair in ensemble.probes.items()],  # a list: JSON objects are written sorted
+        "protocol": ensemble.protocol.specs,
+        "dt": ensemble.protocol.dt,
+        "start": ensemble.protocol.start,
+        "t0": ensemble.protocol.t0,
+        "voltage_range": list(ensemble.voltage_range),
+        "validation_rms": [float(x) for x in ensemble.validation_rms],
+        "record": ensemble.record,
+    }
+
+
+def load(folder: Path) -> Ensemble:
+    """Read an ensemble; raises EnsembleError where a file is missing, damaged, or not what the others say."""
+    path = folder / "ensemble.json"
+    if not path.is_file():
+        raise EnsembleError(
+            f"{folder}: holds no ensemble (no ensemble.json); train one with `nrn-mlfit train DIR -o {folder}`"
+        )
+    held = textfile.read_json(path, EnsembleError)
+    if held.get("format") != FORMAT or held.get("format_version") != FORMAT_VERSION:
+        raise EnsembleError(
+            f"{path}: is {held.get('format')!r} version {held.get('format_version')!r}, this program reads "
+            f"{FORMAT!r} version {FORMAT_VERSION}; use the version of nrn-mlfit that wrote it"
+        )
+    try:
+        _check_files(folder, held["files"])
+        return _assemble(folder, held)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EnsembleError(f"{path}: damaged ({type(error).__name__}: {error}); {MEND}") from None
+    except MlfitError as error:
+        raise error if isinstance(error, EnsembleError) else EnsembleError(f"{path}: {error}") from None
+
+
+def _check_files(folder: Path, hashes: dict[str, str]):
+    for name, wanted in hashes.items():
+        if not (folder / name).is_file():
+            raise EnsembleError(f"{folder}: {name} is missing; {MEND}")
+        if _hash(folder / name) != wanted:
+            raise EnsembleError(f"{folder}: {name} is not the file that was saved; {MEND}")
+
+
+def _assemble(folder: Path, held: dict) -> Ensemble:
+    parameters = tuple(Parameter(**{**p, "sets": tuple(p["sets"])}) for p in held["parameters"])
+    protocol = _protocol(folder, held)
+    probes = {name: site for name, site in held["probes"]}
+    channels = len(probes) * len(protocol.stimuli)
+    networks = [
+        TraceCNN(make_design(held["design"]), channels, protocol.length, len(parameters))
+        for _ in range(held["members"])
+    ]
+    for number, network in enumerate(networks):
+        _fill_in(network, folder / _member_file(number))
+    return Ensemble(
+        members=tuple(networks),
+        scaler=TraceScaler(**held["scaler"]),
+        space=ParameterSpace(parameters),
+        protocol=protocol,
+        probes=probes,
+        voltage_range=(float(held["voltage_range"][0]), float(held["voltage_range"][1])),
+        validation_rms=np.array(held["validation_rms"], float),
+        cell_folder=folder / "cell",
+        record=held["record"],
+    )
+
+
+def _protocol(folder: Path, held: dict) -> Protocol:
+    tensors = _read(folder / "stimulus.safetensors")
+    currents, start = tensors["currents"].numpy(), int(tensors["start"])
+    pairs = zip(currents, held["protocol"], strict=True)
+    return Protocol(tuple(Stimulus(row, held["dt"], start, row.size, spec) for row, spec in pairs))
+
+
+def _fill_in(network: TraceCNN, path: Path):
+    """Load weights whose names, shapes and types are the network's; nothing else is taken."""
+    wanted, found = network.state_dict(), _read(path)
+    for name in sorted(wanted.keys() | found.keys()):
+        if name not in found or name not in wanted:
+            raise EnsembleError(
+                f"{path}: {name} is {'missing' if name in wanted else 'not part of the design'}; {MEND}"
+            )
+        if (wanted[name].shape, wanted[name].dtype) != (found[name].shape, found[name].dtype):
+            raise EnsembleError(
+                f"{path}: {name} is {_kind(found[name])}, the design needs {_kind(wanted[name])}; {MEND}"
+            )
+    network.load_state_dict(found)
+    network.eval()
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return tensors_from(path.read_bytes())
+    except (OSError, safetensors.SafetensorError) as error:
+        raise EnsembleError(f"{path}: cannot be read as safetensors ({error}); {MEND}") from None
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def _member_file(number: int) -> str:
+    return f"member-{number}.safetensors"
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
