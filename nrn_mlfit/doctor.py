@@ -99,7 +99,7 @@ def ask(code: str, launcher=(), environment=None) -> tuple[list, str]:
         return [], f"no answer in {SECONDS} s"
     lines = [line for line in done.stdout.splitlines() if line.startswith("[")]
     if done.returncode == 0 and lines:
-        return json.loads(lines[-1]), ""
+        return json.JSONDecoder().raw_decode(lines[-1])[0], ""  # a launcher may run two ranks' lines together
     said = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()
     return [], said[-1][:200]
 

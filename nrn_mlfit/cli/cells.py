@@ -86,6 +86,10 @@ def _words(stimulus, model) -> str:
     return f"{stimulus.name}, scale {stimulus.scale:g} {_unit(model)}".rstrip()
 
 
+def _more(stimulus) -> str:
+    return "".join(f", {key} {value}" for key, value in stimulus.spec.items() if key not in ("kind", "scale"))
+
+
 def _unit(model) -> str:
     """nA into a section; what a point process counts its own current in is its own business."""
     from nrn_mlfit.cells import place
@@ -99,7 +103,7 @@ def _shown(model):
     yield f"  MOD files    {model.mod or 'none'}"
     yield f"  conditions   {model.celsius:g} degC, from {model.v_init:g} mV, step {model.step:g} ms"
     for stimulus in protocol.stimuli:
-        yield f"  stimulus     {_words(stimulus, model)}, into {model.inject}"
+        yield f"  stimulus     {_words(stimulus, model)}{_more(stimulus)}, into {model.inject}"
     yield (
         f"  window       {protocol.t0:g} to {protocol.stop * protocol.dt:g} ms, "
         f"{protocol.length} samples of {protocol.dt:g} ms"

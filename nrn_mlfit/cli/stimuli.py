@@ -6,7 +6,12 @@ import click
 
 from nrn_mlfit.cli.options import any_path, say
 
-UNITS = {"scale": "nA", "mean": "x scale", "seed": ""}  # all other settings are times in ms
+UNITS = {
+    **dict.fromkeys(["delay", "duration", "total", "tau", "dt", "lead"], "ms"),
+    "scale": "nA",
+    "mean": "x scale",
+    "reset": "x scale",
+}
 EXAMPLES = {
     "reset_chirp": "{kind: reset_chirp, scale: 0.2}",
     "step": "{kind: step, scale: 0.2, delay: 50, duration: 200}",
@@ -32,9 +37,9 @@ def stimuli(output):
         say(line)
     if output:
         from nrn_mlfit import report
-        from nrn_mlfit.stimuli import KINDS
+        from nrn_mlfit.stimuli import KINDS, make
 
-        report.stimulus_picture([make() for make in KINDS.values()], output)
+        report.stimulus_picture([make({"kind": kind}) for kind in KINDS], output)
         say(f"picture: {output}")
 
 
@@ -43,7 +48,7 @@ def _listed():
 
     for kind, make in {**KINDS, "file": from_file}.items():
         yield kind
-        yield f"  {(inspect.getdoc(make) or '').partition(chr(10))[0]}"
+        yield f"  {(inspect.getdoc(make) or '').splitlines()[0]}"
         yield f"  settings  {', '.join(_settings(kind, make))}"
         yield f"  example   stimulus: {EXAMPLES[kind]}"
     yield "Scales are in nA, or in a point process' own unit. Several stimuli of one cell: a list of such lines."
@@ -57,5 +62,5 @@ def _settings(kind, make):
         if parameter.default is parameter.empty:
             yield f"{name} (needed)"
         else:
-            unit = "times" if (kind, name) == ("file", "scale") else UNITS.get(name, "ms")
+            unit = "times" if (kind, name) == ("file", "scale") else UNITS.get(name, "")
             yield f"{name} {parameter.default:g} {unit}".rstrip()

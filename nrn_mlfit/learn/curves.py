@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -14,7 +15,7 @@ from nrn_mlfit.learn.ensemble import Ensemble
 # Okabe & Ito, "Color universal design" (2008), and line styles, so that members differ without colours too.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#222222")
 GREY = "#6B6B6B"
-STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
+STYLE: Any = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
 
 
 def draw(ensemble: Ensemble, path: Path):
@@ -49,10 +50,11 @@ def _label(axes, ensemble):
     axes.set_ylabel(f"{loss}, each range being [-1, 1]")
     axes.set_title(f"{record['cell']}: design {ensemble.design.name}, {record['traces']} traces", loc="left")
     axes.set_xlim(left=0)
+    axes.legend(handles=_legend(len(ensemble.members)), loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _legend(members: int) -> list[Line2D]:
     guess = Line2D([], [], color=GREY, lw=1.2, ls="--", label="guessing the middle")
     train = Line2D([], [], color=GREY, lw=1, ls=":", label="training (with dropout)")
-    lines = [
-        Line2D([], [], color=COLOURS[k % len(COLOURS)], lw=1.6, label=f"fold {k + 1}, held out")
-        for k in range(len(ensemble.members))
-    ]
-    axes.legend(handles=[guess, train, *lines], loc="center left", bbox_to_anchor=(1, 0.5))
+    folds = [Line2D([], [], color=COLOURS[k % len(COLOURS)], label=f"fold {k + 1}, held out") for k in range(members)]
+    return [guess, train, *folds]

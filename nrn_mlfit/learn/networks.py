@@ -192,7 +192,7 @@ class TraceCNN(nn.Module):
 
 def _initialise(layer):
     """Weights that keep the variance through LeakyReLU (He et al., ICCV 2015, eq. 15), biases 0."""
-    if isinstance(layer, nn.Conv1d | nn.Linear):
+    if isinstance(layer, nn.Conv1d | nn.Linear) and layer.bias is not None:
         nn.init.kaiming_normal_(layer.weight, a=SLOPE, nonlinearity="leaky_relu")
         nn.init.zeros_(layer.bias)
 
@@ -208,15 +208,17 @@ def settle(network: TraceCNN, x):
     network.centre.copy_(x.mean())
     network.spread.copy_(x.std().clamp_min(1e-3))
     layers = [m for m in network.modules() if isinstance(m, nn.Conv1d | nn.Linear) and m is not network.last]
-    for layer in layers:
-        handle = layer.register_forward_hook(_standardise)
-        network(x)
-        handle.remove()
+    hooks = [layer.register_forward_hook(_standardise) for layer in layers]
+    network(x)
+    for hook in hooks:
+        hook.remove()
 
 
 def _standardise(layer, _inputs, output):
+    """Change the layer so that this output would have had mean 0 and variance 1, and hand that on to the next layer."""
     others = [axis for axis in range(output.ndim) if axis != 1]
-    mean, deviation = output.float().mean(others), output.float().std(others)
-    scale = 1 / deviation.clamp_min(1e-3)
+    shape = [-1 if axis == 1 else 1 for axis in range(output.ndim)]
+    mean, scale = output.mean(others), 1 / output.std(others).clamp_min(1e-3)
     layer.weight.mul_(scale.view(-1, *[1] * (layer.weight.ndim - 1)))
     layer.bias.sub_(mean).mul_(scale)
+    return (output - mean.view(shape)) * scale.view(shape)

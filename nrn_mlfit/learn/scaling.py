@@ -8,7 +8,6 @@ after-hyperpolarisation) would lose all of that to the clip, so their floor is t
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import torch
 
 from nrn_mlfit.errors import EnsembleError
 from nrn_mlfit.shards import MV_PER_COUNT

@@ -18,6 +18,7 @@ from nrn_mlfit.errors import EnsembleError
 from nrn_mlfit.learn.dataset import Data
 from nrn_mlfit.learn.devices import autocast
 from nrn_mlfit.learn.networks import Design, TraceCNN, settle
+from nrn_mlfit.learn.threads import Threads
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "nadam": torch.optim.NAdam, "adadelta": torch.optim.Adadelta}
 LOSSES = {"mse": nn.functional.mse_loss, "mae": nn.functional.l1_loss}
@@ -117,6 +118,8 @@ def train_member(task: Task, budget: Budget, tell: Tell) -> tuple[TraceCNN, Hist
                 break
             except _Diverged:
                 runs[-1].history.notes.append(f"diverged at learning rate {rate:g} after {runs[-1].epochs:.1f} epochs")
+            finally:
+                runs[-1].threads.restore()
     return _best_of(runs, task.design)
 
 
@@ -144,6 +147,7 @@ class _Run:
         self.network = TraceCNN(task.design, channels, length, task.data.targets.shape[1]).to(task.data.device)
         settle(self.network, task.data.inputs(task.learn[:SETTLING_SETS]))
         self.optimizer = OPTIMIZERS[task.design.optimizer](self.network.parameters(), lr=rate)
+        self.threads = Threads()
         self.loss = LOSSES[task.design.loss]
 
     @property
@@ -174,7 +178,8 @@ class _Run:
         order = self.task.learn[torch.randperm(len(self.task.learn))]
         losses = []
         for rows in order.split(self.task.batch_size):
-            losses.append(self._step(rows))
+            with self.threads.step():
+                losses.append(self._step(rows))
             if self.used >= 1:
                 break
             tell(self.epochs, self.used, self.history)

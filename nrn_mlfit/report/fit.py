@@ -17,6 +17,7 @@ from nrn_mlfit.report.style import (
     legend_above,
     number,
     save,
+    split,
     style,
     times,
 )

@@ -1,0 +1,83 @@
+"""`nrn-mlfit cells`: what is listed, what is shown, what is drawn."""
+
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from nrn_mlfit import cells
+from nrn_mlfit.cli import cli
+from nrn_mlfit.errors import MlfitError
+
+
+def run(*words):
+    done = CliRunner().invoke(cli, ["cells", *map(str, words)])
+    if isinstance(done.exception, MlfitError):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.output.splitlines()
+
+
+@pytest.fixture
+def own_cell(tmp_path):
+    """A cell file of a user's own: a copy of the shipped point cell."""
+    folder = tmp_path / "my cell"
+    cells.bundle(cells.load("izhikevich"), folder)
+    return folder / "izhikevich.yaml"
+
+
+def test_every_known_cell_is_listed():
+    lines = run()
+    assert [line.split()[0] for line in lines[1:-1]] == list(cells.available())
+    assert lines[0].split() == ["cell", "parameters", "stimulus", "from"]
+    assert lines[3].split()[:5] == ["izhikevich", "4", "reset_chirp,", "scale", "15"]
+
+
+def test_a_broken_cell_does_not_hide_the_others(monkeypatch, tmp_path):
+    (tmp_path / "bad.yaml").write_text("name: bad\n")
+    known = cells.available()
+    monkeypatch.setattr(cells, "available", lambda: {"bad": tmp_path / "bad.yaml", **known})
+    lines = run()
+    assert "cannot be used: " in lines[1] and "hoc, template" in lines[1]
+    assert lines[2].startswith("mainen")
+
+
+def test_show_has_each_parameter_with_its_range_and_what_it_sets():
+    lines = run("show", "mainen")
+    assert "  window       110 to 290 ms, 9000 samples of 0.02 ms" in lines
+    assert "  probe        soma: soma(0.5)" in lines
+    assert lines[-1].split() == ["rm", "15", "60", "kOhm", "cm2", "linear", "set_rm()"]
+    shown = [line.split()[0] for line in lines[-len(cells.load("mainen").space) :]]
+    assert shown == cells.load("mainen").space.names
+
+
+def test_show_takes_the_path_of_a_cell_file(own_cell):
+    assert run("show", own_cell)[0] == f"izhikevich: template IzhikevichCell of {own_cell.parent / 'izhikevich.hoc'}"
+
+
+def test_the_picture_is_a_png_and_nothing_else_is_left(tmp_path, h):
+    out = tmp_path / "izh.png"
+    assert run("show", "izhikevich", "-o", out)[-1] == f"picture: {out}"
+    assert out.read_bytes().startswith(b"\x89PNG")
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_an_unknown_cell_names_those_there_are():
+    with pytest.raises(MlfitError) as error:
+        run("show", "pyramid")
+    assert str(error.value) == (
+        "no cell is called 'pyramid'; there are mainen, ball_two_sticks, izhikevich, or give the path of a cell file"
+    )
+
+
+def test_an_unknown_picture_format_is_refused_before_anything_is_simulated(tmp_path):
+    with pytest.raises(MlfitError) as error:
+        run("show", "izhikevich", "-o", tmp_path / "a.gif")
+    assert str(error.value) == f"{tmp_path / 'a.gif'}: a picture's name ends in .png, .pdf, .svg; choose one of them"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_one_sentence(tmp_path, h):
+    shutil.copy(cells.find("izhikevich"), tmp_path / "file")
+    with pytest.raises(MlfitError, match=r"cannot be written \(.*\); choose another folder or free some space$"):
+        run("show", "izhikevich", "-o", tmp_path / "file" / "a.png")
