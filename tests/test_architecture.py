@@ -10,15 +10,15 @@ import pytest
 TOP = Path(__file__).parents[1]
 PACKAGE = TOP / "nrn_mlfit"
 LAYERS = {
-    **dict.fromkeys(["errors", "parameters", "stimuli", "spikes", "progress", "textfile"], 0),
-    **dict.fromkeys(["cells", "workers", "shards"], 1),
-    **dict.fromkeys(["recordings", "simulator", "learn"], 2),
-    "fit": 3,
-    **dict.fromkeys(["export", "resimulate", "report", "doctor"], 4),
-    "results": 5,
-    "cli": 6,
-    "__main__": 7,
-    "__init__": 7,
+    "errors": 0,
+    **dict.fromkeys(["parameters", "stimuli", "spikes", "progress", "textfile"], 1),
+    **dict.fromkeys(["cells", "workers", "shards"], 2),
+    **dict.fromkeys(["recordings", "simulator", "learn"], 3),
+    "fit": 4,
+    **dict.fromkeys(["export", "resimulate", "report", "doctor"], 5),
+    "results": 6,
+    "cli": 7,
+    **dict.fromkeys(["__main__", "__init__"], 8),
 }
 DOORS = {  # library: the only places that may import it
     "neuron": ["simulator/"],
