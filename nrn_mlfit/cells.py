@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import re
+import warnings
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -81,6 +82,11 @@ class CellModel:
     def substeps(self) -> int:
         return max(1, int(-(-self.protocol.dt // (self.dt * (1 + 1e-9)))))
 
+    @property
+    def current_unit(self) -> str:
+        """The unit of the stimulus: a point process counts as its authors do."""
+        return "nA" if place(self.inject).kind == "site" else ""
+
     def under(self, *stims) -> "CellModel":
         """The same cell under other stimuli."""
         return replace(self, protocol=Protocol(tuple(stims)))
@@ -136,7 +142,10 @@ def available() -> dict[str, Path]:
     folder = shipped_folder("hoc")
     known = {name: folder / f"{name}.yaml" for name in SHIPPED}
     for entry in entry_points(group="nrn_mlfit.cells"):
-        known.setdefault(entry.name, Path(entry.load()))
+        try:
+            known.setdefault(entry.name, Path(entry.load()))
+        except Exception as error:  # whatever another package does must not hide the cells of the rest
+            warnings.warn(f"cell {entry.name} of {entry.value} does not load: {error}", stacklevel=2)
     return known
 
 
@@ -254,7 +263,9 @@ def _site(what, text) -> str:
     site, point = PLACES["site"].fullmatch(text), PLACES["point"].fullmatch(text)
     if point or (site and site[2].count(".") <= 1 and 0 <= float(site[2]) <= 1):
         return text
-    raise CellError(f"{what}: {text!r} is no site; write SECTION(x) with x in 0..1, or VARIABLE@PROCESS for a point process")
+    raise CellError(
+        f"{what}: {text!r} is no site; write SECTION(x) with x in 0..1, or VARIABLE@PROCESS for a point process"
+    )
 
 
 def _parameter(name, held) -> Parameter:

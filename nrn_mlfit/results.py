@@ -80,6 +80,7 @@ def _picture(folder, found, recording, simulated, comparison):
         currents=recording.currents,
         dt=recording.dt,
         t0=0.0,
+        current_unit=found.provenance["simulation"]["current_unit"],
         values=[asdict(v) for v in found.values],
         verdict=found.verdict,
         numbers={"warnings": list(found.warnings), "comparison": comparison.lines()},

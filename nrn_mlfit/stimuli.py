@@ -6,6 +6,7 @@ A stimulus is its samples: sample k is the current at t = k dt, linear in betwee
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +77,11 @@ class Protocol:
                     f"{other.name}: step and window {other.dt} ms [{other.start}, {other.stop}) differ from those of "
                     f"{first.name}, {first.dt} ms [{first.start}, {first.stop}); stimuli of one cell must share them"
                 )
+
+    @property
+    def name(self) -> str:
+        """The kinds of its stimuli."""
+        return ", ".join(s.name for s in self.stimuli)
 
     @property
     def dt(self) -> float:
@@ -216,7 +222,7 @@ def samples(current, dt: float, source: str = "samples", scale: float = 1.0, lea
 
 
 def from_file(path, scale: float = 1.0, lead: float = LEAD_MS) -> Stimulus:
-    """A stimulus from an npz file with `current` (T,) nA and `dt` ms, or a CSV file with columns time (ms), current (nA)."""
+    """A stimulus from an npz file with `current` (T,) nA and `dt` ms, or a CSV file with columns time, current."""
     path = Path(path)
     if not path.is_file():
         raise StimulusError(f"{path}: no such file; a stimulus file is .npz (current, dt) or .csv (time, current)")
@@ -245,7 +251,7 @@ def _read_csv(path):
     table = np.genfromtxt(path, delimiter=",", names=True)
     if not table.dtype.names or not {"time", "current"} <= set(table.dtype.names) or table.size < 2:
         raise StimulusError(
-            f"{path.name}: needs a first line naming the columns time (ms) and current (nA), then samples"
+            f"{path.name}: needs a first line `time,current`, then samples in ms and nA"
         )
     steps = np.diff(table["time"])
     if not np.allclose(steps, steps[0], rtol=1e-3):
@@ -261,7 +267,7 @@ def _whole(kind, unit, scale, dt, **settings) -> Stimulus:
     return Stimulus(scale * unit, dt, 0, unit.size, {"kind": kind, "scale": scale, **settings, "dt": dt})
 
 
-KINDS = {"reset_chirp": reset_chirp, "step": step, "ramp": ramp, "noise": noise}
+KINDS: dict[str, Callable[..., Stimulus]] = {"reset_chirp": reset_chirp, "step": step, "ramp": ramp, "noise": noise}
 
 
 def make(spec: dict, folder: Path | str = ".") -> Stimulus:

@@ -83,18 +83,11 @@ def _row(name, path):
 
 
 def _words(stimulus, model) -> str:
-    return f"{stimulus.name}, scale {stimulus.scale:g} {_unit(model)}".rstrip()
+    return f"{stimulus.name}, scale {stimulus.scale:g} {model.current_unit}".rstrip()
 
 
 def _more(stimulus) -> str:
     return "".join(f", {key} {value}" for key, value in stimulus.spec.items() if key not in ("kind", "scale"))
-
-
-def _unit(model) -> str:
-    """nA into a section; what a point process counts its own current in is its own business."""
-    from nrn_mlfit.cells import place
-
-    return "nA" if place(model.inject).kind == "site" else ""
 
 
 def _shown(model):

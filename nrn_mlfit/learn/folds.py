@@ -78,7 +78,7 @@ def train(
         validation_rms=rms,
         cell_folder=traces.cell_folder,
         record={
-            **_origin(traces.manifest, cell.substeps),
+            **_origin(traces.manifest, cell),
             "traces": len(traces.volts),
             "training": {
                 **asdict(settings),
@@ -174,13 +174,14 @@ def _voltage_range(counts) -> tuple[float, float]:
     return round(float(counts.min()) * MV_PER_COUNT, 2), round(float(counts.max()) * MV_PER_COUNT, 2)
 
 
-def _origin(manifest: dict, substeps: int) -> dict:
+def _origin(manifest: dict, cell: cells.CellModel) -> dict:
     """What the traces are, from the manifest of their run, and who trained on them."""
     return {
         "cell": manifest["cell"]["name"],
         **{key: manifest[key] for key in ("cell_hash", "protocol_hash", "content_hash")},
         "simulation": {
-            "substeps": substeps,
+            "substeps": cell.substeps,
+            "current_unit": cell.current_unit,
             "start": manifest["start"],
             "stop": manifest["stop"],
             "dt": manifest["dt"],

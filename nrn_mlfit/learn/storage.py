@@ -100,7 +100,7 @@ def load(folder: Path) -> Ensemble:
     try:
         _check_files(folder, held["files"])
         return _assemble(folder, held)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise EnsembleError(f"{path}: damaged ({type(error).__name__}: {error}); {MEND}") from None
     except MlfitError as error:
         raise error if isinstance(error, EnsembleError) else EnsembleError(f"{path}: {error}") from None

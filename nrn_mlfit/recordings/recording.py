@@ -4,6 +4,7 @@ import io
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,7 @@ class Recording:
         path = Path(path)
         if path.suffix != ".npz":
             raise RecordingError(f"{path}: a piece of a recording is saved as .npz; end the name so")
-        held = {"volts": self.volts, "dt": self.dt, "source": json.dumps({"name": self.name, **self.source})}
+        held: dict[str, Any] = {"volts": self.volts, "dt": self.dt, "source": json.dumps({"name": self.name, **self.source})}
         if self.currents is not None:
             held["current"] = self.currents[0] if len(self.currents) == 1 else self.currents
         if self.truth:

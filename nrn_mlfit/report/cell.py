@@ -89,7 +89,7 @@ def _whole_cell(figure, session, middle):
 
 def _name(stimulus: Axes, raw: Axes, seen: Axes, model: CellModel):
     shown = model.protocol.stimuli[0]
-    unit = " (nA)" if place(model.inject).kind == "site" else ""
+    unit = f" ({model.current_unit})" if model.current_unit else ""
     several = f", 1 of {len(model.protocol.stimuli)}" if len(model.protocol.stimuli) > 1 else ""
     stimulus.set(ylabel=f"stimulus{unit}")
     stimulus.set_title(f"{shown.name}, scale {shown.scale:g}{several}; shaded: what the network sees", loc="left")

@@ -163,7 +163,9 @@ def _point_reference(cell, spot: Place):
     try:
         return getattr(getattr(cell, spot.where, None), f"_ref_{spot.name}")
     except AttributeError:
-        raise CellError(f"{cell}: has no public point process {spot.where} with {spot.name}; add it to `public`") from None
+        raise CellError(
+            f"{cell}: has no public point process {spot.where} with {spot.name}; add it to `public`"
+        ) from None
 
 
 @dataclass(frozen=True)

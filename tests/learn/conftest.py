@@ -15,7 +15,6 @@ parameters:
   tau: {low: 2, high: 20, unit: ms}
   amplitude: {low: 10, high: 60, unit: mV}
 """
-SMALL = Design("small", (8, 12), 5, 1, 5, (24, 12), drop_frac=0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +24,12 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def small_design():
+    """Two blocks, enough for 600 samples, fast."""
+    return Design("small", (8, 12), 5, 1, 5, (24, 12), drop_frac=0.01)
 
 
 @pytest.fixture(scope="session")
@@ -59,11 +64,11 @@ def decay_traces(decay_cell):
 
 
 @pytest.fixture(scope="session")
-def small_ensemble(decay_traces):
+def small_ensemble(decay_traces, small_design):
     """Three small networks after one epoch."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    ensemble = train(decay_traces(60), SMALL, Settings(folds=3, epochs=1, precision="f32", device="cpu"))
+    ensemble = train(decay_traces(60), small_design, Settings(folds=3, epochs=1, precision="f32", device="cpu"))
     torch.set_num_threads(before)
     return ensemble
 

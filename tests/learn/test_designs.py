@@ -112,7 +112,9 @@ def test_an_unknown_name_lists_what_there_is():
 
 def test_a_file_of_ones_own(tmp_path):
     path = tmp_path / "own.yaml"
-    path.write_text("conv_filter: [4]\nconv_kernel: 3\nconv_repeat: 1\npool_len: 2\nfc_dims: [5]\noptimizer: adadelta\n")
+    path.write_text(
+        "conv_filter: [4]\nconv_kernel: 3\nconv_repeat: 1\npool_len: 2\nfc_dims: [5]\noptimizer: adadelta\n"
+    )
     design = load_design(path)
     assert (design.name, design.conv_filter, design.rate) == ("own", (4,), 1.0)
     path.write_text("conv_filter: [4]\nconv_filter: [5]\n")

@@ -1,0 +1,225 @@
+"""An ensemble that was saved answers as before; a folder that is not whole says so in one sentence."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file, save_file
+
+from nrn_mlfit import cells
+from nrn_mlfit.errors import EnsembleError, MachineError
+from nrn_mlfit.learn import Ensemble, storage
+
+MEND = "copy the whole folder again, or train again"
+
+
+@pytest.fixture
+def saved(small_ensemble, tmp_path):
+    """The folder of a saved ensemble."""
+    folder = tmp_path / "ensembles" / "decay"
+    small_ensemble.save(folder)
+    return folder
+
+
+def refusal(folder) -> str:
+    with pytest.raises(EnsembleError) as error:
+        Ensemble.load(folder)
+    return str(error.value)
+
+
+def rehash(folder, name):
+    """Make ensemble.json agree with a file that was changed, as someone with intent would."""
+    held = json.loads((folder / "ensemble.json").read_text())
+    held["files"][name] = storage._hash(folder / name)
+    (folder / "ensemble.json").write_text(json.dumps(held))
+
+
+def test_answers_are_the_same_after_saving_bit_for_bit(small_ensemble, saved, window):
+    again = Ensemble.load(saved)
+    assert (again.predict(window) == small_ensemble.predict(window)).all()
+
+
+def test_everything_else_survives_too(small_ensemble, saved):
+    again = Ensemble.load(saved)
+    assert (again.scaler, again.space, again.probes) == (
+        small_ensemble.scaler,
+        small_ensemble.space,
+        {"soma": "soma(0.5)"},
+    )
+    assert again.space.names == ["tau", "amplitude"]  # the order of the cell file, not of the alphabet
+    assert again.protocol.digest() == small_ensemble.protocol.digest()
+    assert again.protocol.specs == small_ensemble.protocol.specs
+    assert again.voltage_range == small_ensemble.voltage_range
+    assert np.array_equal(again.validation_rms, small_ensemble.validation_rms)
+    assert json.loads(json.dumps(again.record)) == json.loads(json.dumps(small_ensemble.record))
+    assert cells.load(again.cell_folder).space == again.space
+
+
+def test_the_folder_holds_what_is_promised(saved):
+    names = {str(path.relative_to(saved)) for path in saved.rglob("*") if path.is_file()}
+    members = {f"member-{k}.safetensors" for k in range(3)}
+    cell = {"cell/decay.yaml", "cell/decay.hoc"}
+    assert names == members | cell | {"ensemble.json", "stimulus.safetensors", "learning.png", "MODEL_CARD.md"}
+    assert [path.name for path in saved.parent.iterdir()] == ["decay"]  # nothing temporary is left
+
+
+def test_the_card_names_parameters_and_errors(saved, small_ensemble):
+    card = (saved / "MODEL_CARD.md").read_text()
+    for name, rms in zip(
+        ("tau | 2 .. 20 | ms", "amplitude | 10 .. 60 | mV"), small_ensemble.validation_rms, strict=True
+    ):
+        assert f"| {name} | {50 * rms:.1f} |" in card
+
+
+def test_shapes_of_answers(small_ensemble, window):
+    assert small_ensemble.predict(window).shape == (3, 2, 2)
+    assert small_ensemble.predict(window[:0]).shape == (3, 0, 2)
+    assert small_ensemble.predict(window).std(axis=0).shape == (2, 2)
+    assert (small_ensemble.predict(window).std(axis=0) > 0).all()  # members differ
+
+
+def test_an_answer_does_not_depend_on_its_neighbours(small_ensemble, window):
+    both = small_ensemble.predict(window)
+    assert np.allclose(small_ensemble.predict(window[1:])[:, 0], both[:, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(600,), (1, 600), (2, 1, 600), (1, 1, 1, 599), (1, 2, 1, 600)])
+def test_a_wrong_shape_is_one_sentence(small_ensemble, shape):
+    with pytest.raises(EnsembleError) as error:
+        small_ensemble.predict(np.zeros(shape))
+    assert str(error.value) == f"voltages of shape {shape}; the ensemble needs (N, P, S, T) = ('N', 1, 1, 600)"
+
+
+def test_no_answer_for_nan(small_ensemble, window):
+    window[1, 0, 0, 17] = np.nan
+    with pytest.raises(EnsembleError, match="^the voltages hold NaN or infinite samples; cut or mend the recording$"):
+        small_ensemble.predict(window)
+
+
+def test_provenance_is_json(small_ensemble):
+    held = json.loads(json.dumps(small_ensemble.provenance()))
+    assert held["cell"] == "decay" and held["traces"] == 60
+    assert held["simulation"] == {"substeps": 4, "start": 0, "stop": 600, "dt": 0.1}
+
+
+def test_a_folder_in_use_is_refused(small_ensemble, tmp_path):
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(EnsembleError) as error:
+        small_ensemble.save(tmp_path)
+    assert str(error.value) == f"{tmp_path}: already there and not empty; name a new folder with -o"
+    assert (tmp_path / "mine.txt").read_text() == "precious"
+
+
+def test_an_empty_folder_is_taken(small_ensemble, tmp_path):
+    small_ensemble.save(tmp_path)
+    assert (tmp_path / "ensemble.json").is_file()
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(small_ensemble, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MachineError, match=r"cannot be written \(Not a directory\); choose another folder"):
+        small_ensemble.save(tmp_path / "file" / "ensemble")
+
+
+def test_a_failure_while_saving_leaves_nothing(small_ensemble, tmp_path, monkeypatch):
+    monkeypatch.setattr(storage.card, "text", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        small_ensemble.save(tmp_path / "ensemble")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_ensemble_there(tmp_path):
+    assert refusal(tmp_path) == (
+        f"{tmp_path}: holds no ensemble (no ensemble.json); train one with `nrn-mlfit train DIR -o {tmp_path}`"
+    )
+
+
+NEEDED = ["member-0.safetensors", "member-2.safetensors", "stimulus.safetensors", "cell/decay.yaml", "cell/decay.hoc"]
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_missing_file_is_one_sentence(saved, name):
+    (saved / name).unlink()
+    assert refusal(saved) == f"{saved}: {name} is missing; {MEND}"
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_file_cut_short_is_one_sentence(saved, name):
+    content = (saved / name).read_bytes()
+    (saved / name).write_bytes(content[: len(content) // 2])
+    assert refusal(saved) == f"{saved}: {name} is not the file that was saved; {MEND}"
+
+
+def test_pictures_and_card_may_be_thrown_away(saved):
+    (saved / "learning.png").unlink()
+    (saved / "MODEL_CARD.md").unlink()
+    assert len(Ensemble.load(saved).members) == 3
+
+
+def test_a_description_cut_short_is_one_sentence(saved):
+    path = saved / "ensemble.json"
+    path.write_text(path.read_text()[:500])
+    assert re.fullmatch(re.escape(f"{path}: cannot be read as JSON (") + r".*\)", refusal(saved))
+
+
+def test_another_format_version_is_one_sentence(saved):
+    path = saved / "ensemble.json"
+    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 9'))
+    assert refusal(saved) == (
+        f"{path}: is 'nrn_mlfit ensemble' version 9, this program reads 'nrn_mlfit ensemble' version 1; "
+        "use the version of nrn-mlfit that wrote it"
+    )
+
+
+@pytest.mark.parametrize(
+    "key", ["files", "design", "members", "scaler", "parameters", "probes", "protocol", "record", "dt"]
+)
+def test_a_key_that_is_gone_is_one_sentence(saved, key):
+    path = saved / "ensemble.json"
+    held = json.loads(path.read_text())
+    del held[key]
+    path.write_text(json.dumps(held))
+    assert refusal(saved) == f"{path}: damaged (KeyError: '{key}'); {MEND}"
+
+
+@pytest.mark.parametrize(
+    "key, value, words",
+    [
+        ("members", "three", "damaged (TypeError"),
+        ("design", {"name": "x"}, "design x: conv_filter, conv_kernel, "),
+        ("parameters", [{"name": "g", "low": 3, "high": 1, "sets": []}], "g: the range [3, 1] is empty or upside down"),
+        ("scaler", {"floor": 1e9}, "the floor 1000000000.0 mV is outside"),
+        ("voltage_range", [1], "damaged (IndexError"),
+        ("files", ["a"], "damaged (AttributeError"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_one_sentence(saved, key, value, words):
+    path = saved / "ensemble.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    assert words in refusal(saved) and "\n" not in refusal(saved)
+
+
+def test_weights_of_another_design_are_refused(saved):
+    path = saved / "member-1.safetensors"
+    tensors = load_file(path)
+    name = "head.0.bias"
+    save_file({**tensors, name: tensors[name][:-1].clone()}, path)
+    rehash(saved, path.name)
+    assert refusal(saved) == f"{path}: {name} is float32 (23,), the design needs float32 (24,); {MEND}"
+    save_file({**tensors, name: tensors[name].double()}, path)
+    rehash(saved, path.name)
+    assert refusal(saved) == f"{path}: {name} is float64 (24,), the design needs float32 (24,); {MEND}"
+    save_file({k: v for k, v in tensors.items() if k != name}, path)
+    rehash(saved, path.name)
+    assert refusal(saved) == f"{path}: {name} is missing; {MEND}"
+    save_file({**tensors, "extra": tensors[name]}, path)
+    rehash(saved, path.name)
+    assert refusal(saved) == f"{path}: extra is not part of the design; {MEND}"
+
+
+def test_what_is_no_safetensors_file_is_one_sentence(saved):
+    path = saved / "member-1.safetensors"
+    path.write_bytes(b"PK\x03\x04 a pickle in a zip, say")
+    rehash(saved, path.name)
+    assert refusal(saved).startswith(f"{path}: cannot be read as safetensors (") and refusal(saved).endswith(MEND)
