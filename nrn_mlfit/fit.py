@@ -1,6 +1,6 @@
 """A Fit: what an ensemble says about a recording. Values, their spread over the members, a verdict, provenance."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,17 +117,18 @@ def check(ensemble: "Ensemble", recording: "Recording"):
 
 def with_stimulus(ensemble: "Ensemble", recording: "Recording", name: str) -> "Recording":
     """A recording without a current, taken to be made with the stimulus `name`, at the ensemble's scale."""
-    from dataclasses import replace
-
     wanted = ensemble.protocol
-    given = stimuli.from_file(name) if Path(name).is_file() else stimuli.make({"kind": name})
-    if given.window.shape != (wanted.length,) or wanted.difference(given.window) > LARGEST_WAVEFORM_DIFFERENCE:
+    if Path(name).is_file():
+        given = stimuli.from_file(name).window
+        same = given.shape == (wanted.length,) and wanted.difference(given) <= LARGEST_WAVEFORM_DIFFERENCE
+    else:
+        same = name == wanted.name
+    if not same:
         raise EnsembleError(
             f"--stimulus {name}: the ensemble learned from {wanted.name}; name that, or use another ensemble"
         )
-    if recording.volts.shape[1:] != wanted.windows.shape:
-        check(ensemble, recording)
-    return replace(recording, currents=wanted.windows)
+    fits_in = recording.volts.shape[1:] == wanted.windows.shape
+    return replace(recording, currents=wanted.windows) if fits_in else recording
 
 
 def _shape_words(shape) -> str:

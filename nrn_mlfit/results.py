@@ -1,6 +1,5 @@
 """A fit as a folder: fit.json, the NEURON files, the recording's trace, the re-simulated one, and a picture of both."""
 
-import shutil
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nrn_mlfit import cells, export, fit, report, resimulate, textfile
-from nrn_mlfit.errors import FitError
+from nrn_mlfit.errors import FitError, MachineError
 from nrn_mlfit.fit import Fit
 from nrn_mlfit.recordings import Recording, read
 from nrn_mlfit.resimulate import Comparison
@@ -29,28 +28,31 @@ def write(found: Fit, ensemble, recording: Recording, folder: Path) -> Result:
     Everything is made in a hidden folder beside it that gets the name at the end: a fit that has its name is whole.
     """
     check_free(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        fresh = Path(scratch) / "fit"
-        fresh.mkdir()
-        model = cells.load(ensemble.cell_folder)
-        protocol = ensemble.protocol.rescaled_to(recording.currents)
-        export.write(found, model, protocol, fresh)
-        found.save(fresh / "fit.json")
-        recording.save(fresh / "recording.npz")
-        comparison = again(fresh).comparison
-        fresh.rename(folder) if not folder.is_dir() else _fill(fresh, folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+            fresh = Path(scratch) / "fit"
+            comparison = _fill(found, ensemble, recording, fresh)
+            fresh.rename(folder)
+    except OSError as error:
+        raise MachineError(
+            f"{folder}: cannot be written ({error.strerror or error}); choose another folder or free some space"
+        ) from None
     return Result(folder, found, comparison)
 
 
 def check_free(folder: Path):
+    """Refuse a folder that holds anything, before any work is done for it."""
     if folder.is_file() or folder.is_dir() and any(folder.iterdir()):
-        raise FitError(f"{folder}: already there; name a new folder with -o")
+        raise FitError(f"{folder}: already there and not empty; name a new folder with -o")
 
 
-def _fill(fresh, folder):
-    for path in fresh.iterdir():
-        shutil.move(path, folder / path.name)
+def _fill(found, ensemble, recording, folder) -> Comparison:
+    model = cells.load(ensemble.cell_folder)
+    export.write(found, model, ensemble.protocol.rescaled_to(recording.currents), folder)
+    found.save(folder / "fit.json")
+    recording.save(folder / "recording.npz")
+    return again(folder).comparison
 
 
 def again(folder: Path) -> Result:

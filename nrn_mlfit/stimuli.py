@@ -250,9 +250,7 @@ def _read_npz(path):
 def _read_csv(path):
     table = np.genfromtxt(path, delimiter=",", names=True)
     if not table.dtype.names or not {"time", "current"} <= set(table.dtype.names) or table.size < 2:
-        raise StimulusError(
-            f"{path.name}: needs a first line `time,current`, then samples in ms and nA"
-        )
+        raise StimulusError(f"{path.name}: needs a first line `time,current`, then samples in ms and nA")
     steps = np.diff(table["time"])
     if not np.allclose(steps, steps[0], rtol=1e-3):
         raise StimulusError(f"{path.name}: the times are not evenly spaced; resample the current to one step first")

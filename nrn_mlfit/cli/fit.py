@@ -29,26 +29,34 @@ def fit(recording, ensemble, output, sweep, stimulus):
 
     results.check_free(output)
     held = Ensemble.load(ensemble)
-    if not recording.is_dir():
-        _print(_one(held, recordings.read(recording, sweep), stimulus, output))
-        return
-    files = recordings.files(recording)
-    pieces = [recordings.read(path, sweep) for path in files]
-    done = [_one(held, piece, stimulus, output / path.stem) for piece, path in zip(pieces, files, strict=True)]
-    from nrn_mlfit import textfile
-
-    textfile.write_atomic(output / "fits.csv", results.summary(done))
-    say(results.summary(done).rstrip())
-    say(f"one folder a recording, and the table: {output / 'fits.csv'}")
+    if recording.is_dir():
+        _many(held, recordings.files(recording), sweep, stimulus, output)
+    else:
+        piece, found = _fit(held, recordings.read(recording, sweep), stimulus)
+        _print(results.write(found, held, piece, output))
 
 
-def _one(ensemble, recording, stimulus, output):
+def _fit(ensemble, recording, stimulus):
     from nrn_mlfit import fit as fits
-    from nrn_mlfit import results
 
     if recording.currents is None and stimulus:
         recording = fits.with_stimulus(ensemble, recording, stimulus)
-    return results.write(fits.fit_recording(ensemble, recording), ensemble, recording, output)
+    return recording, fits.fit_recording(ensemble, recording)
+
+
+def _many(ensemble, files, sweep, stimulus, output):
+    """All are fitted before anything is written, so that a recording that does not belong leaves nothing behind."""
+    from nrn_mlfit import recordings, results, textfile
+
+    pairs = [_fit(ensemble, recordings.read(path, sweep), stimulus) for path in files]
+    done = []
+    for path, (piece, found) in zip(files, pairs, strict=True):
+        done.append(results.write(found, ensemble, piece, output / path.name))
+        say(f"{path.name}: {found.verdict}")
+    table = results.summary(done)
+    textfile.write_atomic(output / "fits.csv", table)
+    say(table.rstrip())
+    say(f"one folder a recording, and this table: {output / 'fits.csv'}")
 
 
 def _print(result):

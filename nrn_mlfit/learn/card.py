@@ -32,8 +32,8 @@ Learning curves: learning.png.
 
 ## What is in this folder
 
-member-*.safetensors (weights), stimulus.safetensors (currents in nA), ensemble.json (everything else, with the hashes of
-the files), cell/ (the NEURON cell). Trained with {_versions(ensemble)}.
+member-*.safetensors (weights), stimulus.safetensors (currents), ensemble.json (everything else, with the hashes of the
+files), cell/ (the NEURON cell). Trained with {_versions(ensemble)}.
 """
 
 

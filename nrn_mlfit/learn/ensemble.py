@@ -57,7 +57,7 @@ class Ensemble:
             )
         if not np.isfinite(volts).all():
             raise EnsembleError("the voltages hold NaN or infinite samples; cut or mend the recording")
-        rows = torch.from_numpy(volts).reshape(len(volts), -1, volts.shape[-1])
+        rows = torch.from_numpy(volts).flatten(1, 2)
         answers = [self._answers(part) for part in rows.split(SETS_AT_ONCE)]
         return torch.cat(answers, dim=1).numpy()
 

@@ -97,7 +97,11 @@ class Recording:
         path = Path(path)
         if path.suffix != ".npz":
             raise RecordingError(f"{path}: a piece of a recording is saved as .npz; end the name so")
-        held: dict[str, Any] = {"volts": self.volts, "dt": self.dt, "source": json.dumps({"name": self.name, **self.source})}
+        held: dict[str, Any] = {
+            "volts": self.volts,
+            "dt": self.dt,
+            "source": json.dumps({"name": self.name, **self.source}),
+        }
         if self.currents is not None:
             held["current"] = self.currents[0] if len(self.currents) == 1 else self.currents
         if self.truth:

@@ -12,8 +12,8 @@ hoc: decay.hoc
 template: Decay
 stimulus: {kind: step, scale: 0.1, delay: 10, duration: 40, total: 60, dt: 0.1}
 parameters:
-  tau: {low: 2, high: 20, unit: ms}
-  amplitude: {low: 10, high: 60, unit: mV}
+  tau: {low: 2, high: 20, unit: ms, sets: [set_tau()]}
+  amplitude: {low: 10, high: 60, unit: mV, sets: [set_amplitude()]}
 """
 
 

@@ -100,7 +100,7 @@ def test_no_answer_for_nan(small_ensemble, window):
 def test_provenance_is_json(small_ensemble):
     held = json.loads(json.dumps(small_ensemble.provenance()))
     assert held["cell"] == "decay" and held["traces"] == 60
-    assert held["simulation"] == {"substeps": 4, "start": 0, "stop": 600, "dt": 0.1}
+    assert held["simulation"] == {"substeps": 4, "start": 0, "stop": 600, "dt": 0.1, "current_unit": "nA"}
 
 
 def test_a_folder_in_use_is_refused(small_ensemble, tmp_path):
@@ -118,7 +118,7 @@ def test_an_empty_folder_is_taken(small_ensemble, tmp_path):
 
 def test_a_place_that_cannot_be_written_is_one_sentence(small_ensemble, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(MachineError, match=r"cannot be written \(Not a directory\); choose another folder"):
+    with pytest.raises(MachineError, match=r"cannot be written \(File exists\); choose another folder"):
         small_ensemble.save(tmp_path / "file" / "ensemble")
 
 
@@ -213,7 +213,7 @@ def test_weights_of_another_design_are_refused(saved):
     save_file({k: v for k, v in tensors.items() if k != name}, path)
     rehash(saved, path.name)
     assert refusal(saved) == f"{path}: {name} is missing; {MEND}"
-    save_file({**tensors, "extra": tensors[name]}, path)
+    save_file({**tensors, "extra": tensors[name].clone()}, path)
     rehash(saved, path.name)
     assert refusal(saved) == f"{path}: extra is not part of the design; {MEND}"
 

@@ -1,0 +1,87 @@
+"""`nrn-mlfit train`, from simulated shards to a folder that loads; and what it says when it cannot."""
+
+import json
+import os
+
+import pytest
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def design(tmp_path_factory):
+    """A small network's hyper-parameter file."""
+    path = tmp_path_factory.mktemp("designs") / "small.yaml"
+    path.write_text("conv_filter: [4, 6]\nconv_kernel: 5\nconv_repeat: 1\npool_len: 16\nfc_dims: [12]\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(command, izhikevich_run, design, tmp_path_factory):
+    """What the command printed, and the ensemble it wrote."""
+    folder = tmp_path_factory.mktemp("ensembles") / "izh"
+    words = ["train", izhikevich_run, "-o", folder, "--design", design, "--folds", 2, "--epochs", 2, "--device", "cpu"]
+    done = command(*words, env=ONE_THREAD)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, folder
+
+
+def test_it_trains_and_says_what_came_of_it(trained):
+    printed, folder = trained
+    assert printed.startswith("2 networks of design small, 30 traces each, batches of 8, cpu, ")
+    assert "network 2/2 done: best validation loss" in printed
+    assert "held-out rms error in % of the range (guessing the middle: 28.9)" in printed
+    assert printed.rstrip().endswith(f"what it is: {folder / 'MODEL_CARD.md'}")
+
+
+def test_the_ensemble_belongs_to_the_run(trained, izhikevich_run):
+    from nrn_mlfit import shards
+    from nrn_mlfit.learn import Ensemble
+
+    ensemble, run = Ensemble.load(trained[1]), shards.open_run(izhikevich_run)
+    assert ensemble.space.names == ["a", "b", "c", "d"]
+    assert ensemble.record["content_hash"] == run.manifest["content_hash"]
+    assert ensemble.protocol.digest() == run.manifest["protocol_hash"]
+    rows = shards.read(run.shards[0])
+    answers = ensemble.predict(shards.to_millivolts(rows.volts[rows.ok]))
+    assert answers.shape == (2, rows.ok.sum(), 4)
+    held = json.loads((trained[1] / "ensemble.json").read_text())
+    assert held["record"]["training"]["epochs"] == 2 and held["record"]["traces"] == 60
+
+
+def refused(command, *words) -> str:
+    done = command("train", *words, env=ONE_THREAD)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_folder_in_use_is_refused_before_any_work(command, trained, izhikevich_run):
+    folder = trained[1]
+    assert refused(command, izhikevich_run, "-o", folder) == (
+        f"nrn-mlfit: {folder}: already there and not empty; name a new folder with -o\n"
+    )
+
+
+def test_what_is_no_run_is_refused(command, tmp_path):
+    assert refused(command, tmp_path, "-o", tmp_path / "e") == (
+        f"nrn-mlfit: {tmp_path}: holds no run (no run.json); make one with `nrn-mlfit simulate CELL -o {tmp_path}`\n"
+    )
+    assert not os.path.exists(tmp_path / "e")
+
+
+def test_an_unknown_design_is_refused(command, izhikevich_run, tmp_path):
+    assert refused(command, izhikevich_run, "-o", tmp_path / "e", "--design", "model7") == (
+        "nrn-mlfit: no design is called 'model7'; there are 335, 410, 693, golden203, model1, or give a file\n"
+    )
+
+
+def test_too_few_traces_leave_nothing_behind(command, izhikevich_run, tmp_path):
+    assert refused(command, izhikevich_run, "-o", tmp_path / "e", "--limit", 8) == (
+        "nrn-mlfit: 8 traces are too few for 5 folds, at least 20 are needed; simulate more, or use a smaller --folds\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_has_an_example(command):
+    done = command("train", "-h")
+    assert done.returncode == 0 and "nrn-mlfit train runs/mainen -o ensembles/mainen --minutes 30" in done.stdout
