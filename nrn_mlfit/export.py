@@ -63,18 +63,18 @@ def _cell_hoc(fit, model, template) -> str:
 
 
 def _head(fit, model) -> list[str]:
-    warnings = [f"//   WARNING: {w}" for w in fit.warnings]
+    warnings = [f"//   WARNING: {_plain(w)}" for w in fit.warnings]
     return [
         f"// The cell {model.name}, fitted by nrn_mlfit {nrn_mlfit.__version__} to {_plain(fit.recording.get('name', '?'))}",
         f"// Verdict: {_plain(fit.verdict)}",
-        *map(_plain, warnings),
+        *warnings,
         "// fitted_cell() returns a new fitted cell, as often as it is called, checked value by value.",
     ]
 
 
 def _plain(text) -> str:
     """Text that stays inside its comment."""
-    return re.sub(r"[\r\n*/\\]+(?=[\r\n*/\\])|[\r\n]", " ", str(text))
+    return re.sub(r"[\x00-\x1f\x7f]|/\*|\*/", " ", str(text))
 
 
 def _loading(model, template) -> list[str]:

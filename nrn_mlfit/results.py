@@ -4,8 +4,6 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from nrn_mlfit import cells, export, fit, report, resimulate, textfile
 from nrn_mlfit.errors import FitError, MachineError
 from nrn_mlfit.fit import Fit
@@ -92,14 +90,14 @@ def _picture(folder, found, recording, simulated, comparison):
 def table(result: Result) -> list[str]:
     """The fit as lines of a table: name, value, spread, range, and the truth where it is known."""
     known = any(v.truth is not None for v in result.fit.values)
-    head = f"{'parameter':<12}{'value':>12}{'+-':>11}  {'range':<20}{'unit':<12}" + (
-        "truth, error in % of range" if known else ""
-    )
-    lines = [head.rstrip()]
+    columns = ["value", "usual error", "spread"]
+    head = f"{'parameter':<11}" + "".join(f"{c:>12}" for c in columns) + f"  {'range':<18}{'unit':<11}"
+    lines = [(head + ("truth, error in % of range" if known else "")).rstrip()]
     for v in result.fit.values:
         span = f"{v.low:g} .. {v.high:g}"
-        truth = f"{v.truth:.4g}  ({v.error:+.1f}%)" if v.truth is not None else ""
-        lines.append(f"{v.name:<12}{v.value:>12.5g}{v.spread:>11.2g}  {span:<20}{v.unit:<12}{truth}".rstrip())
+        truth = f"{v.truth:.4g} ({v.error:+.1f}%)" if v.truth is not None else ""
+        numbers = f"{v.value:>12.4g}{v.usual_error:>12.2g}{v.spread:>12.2g}"
+        lines.append(f"{v.name:<11}{numbers}  {span:<18}{v.unit:<11}{truth}".rstrip())
     return lines
 
 
@@ -114,8 +112,3 @@ def summary(results: list[Result]) -> str:
         numbers = [f"{c.rms:.3f}", str(c.spikes_recorded), str(c.spikes_simulated), f"{c.coincidence:.3f}"]
         rows.append([r.folder.name, *values, verdict, *numbers])
     return "".join(",".join(row) + "\n" for row in rows)
-
-
-def errors(results: list[Result]):
-    """(value - truth) in % of the range, (N, K), NaN where no truth is known."""
-    return np.array([[np.nan if v.error is None else v.error for v in r.fit.values] for r in results])

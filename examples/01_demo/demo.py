@@ -78,11 +78,11 @@ def unseen_errors(ensemble, shard):
 def show(part: Part, fits, rms):
     """The table of true against fitted values."""
     print(f"\n{part.cell}: true and fitted values of cells the networks never saw (error in % of the range)")
-    numbers = [f"cell {k}: true   fitted   error" for k in range(len(fits))]
-    print(f"{'':<10} " + "".join(f"{text:>32}" for text in numbers) + f"{'rms over 100':>16}")
+    heads = [f"{f'cell {k}: true':>14}{'fitted':>11}{'error':>9}" for k in range(len(fits))]
+    print(f"{'':<10} " + "".join(heads) + f"{'rms over 100':>16}")
     for k, value in enumerate(fits[0].fit.values):
         row = [r.fit.values[k] for r in fits]
-        cells = "".join(f"{v.truth:>15.4g}{v.value:>9.4g}{v.error:>+7.1f}%" for v in row)
+        cells = "".join(f"{v.truth:>14.4g}{v.value:>11.4g}{v.error:>+8.1f}%" for v in row)
         print(f"{value.name:<10} {cells}{rms[k]:>15.1f}%")
     print(f"always saying the middle would be off by {GUESS:.1f}% (rms)")
     for r in fits:

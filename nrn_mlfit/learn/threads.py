@@ -1,16 +1,18 @@
 """How many CPU threads a training step gets: found by trying, again and again.
 
-On idle cores all of them are best. But where another program holds one of the cores, every parallel loop of a step waits
-for the thread that does not run: two threads were measured 40 times slower than one on two cores with a load of 4.
+On idle cores more are better. But where another program holds one of the cores, every parallel loop of a step waits for
+the thread that does not run: two threads were measured 40 times slower than one on two cores with a load of 4.
 """
 
 import contextlib
+import math
 import time
 
 import torch
 
-STEPS_TO_TRY = 4  # with each count; the first is left out, it builds what the others use
-SECONDS_BETWEEN_TRIALS = 15.0
+STEPS_TO_TRY = 4  # with each count; the first is not judged closely, it builds what the others use
+HOPELESS = 3.0  # times slower than the best so far: one such step is enough
+FIRST_WAIT, LONGEST_WAIT = 15.0, 600.0  # seconds between trials; each that changes nothing doubles the wait
 
 
 class Threads:
@@ -18,19 +20,21 @@ class Threads:
 
     def __init__(self):
         self._most = torch.get_num_threads()
-        self.counts = sorted({self._most, *(2**k for k in range(self._most.bit_length()) if 2**k <= self._most)})
+        self.counts = sorted({self._most, *(2**k for k in range(self._most.bit_length()))})
+        self.best, self._wait = self._most, FIRST_WAIT
+        self._next_trial = math.inf
         self._begin_trial()
 
     def _begin_trial(self):
         self._waiting = [count for count in self.counts for _ in range(STEPS_TO_TRY)] if len(self.counts) > 1 else []
         self._seconds: dict[int, list[float]] = {count: [] for count in self.counts}
-        self._next_trial = float("inf")
 
     @contextlib.contextmanager
     def step(self):
         """A `with` around one step."""
         if time.monotonic() > self._next_trial:
             self._begin_trial()
+            self._next_trial = math.inf
         if not self._waiting:
             yield
             return
@@ -38,15 +42,27 @@ class Threads:
         torch.set_num_threads(count)
         began = time.monotonic()
         yield
-        self._seconds[count].append(time.monotonic() - began)
-        if not self._waiting:
-            torch.set_num_threads(self.best)
-            self._next_trial = time.monotonic() + SECONDS_BETWEEN_TRIALS
+        self._note(count, time.monotonic() - began)
 
-    @property
-    def best(self) -> int:
-        """The count that was fastest in the last trial."""
-        return min(self.counts, key=lambda count: sum(self._seconds[count][1:]))
+    def _note(self, count: int, seconds: float):
+        self._seconds[count].append(seconds)
+        others = [self._mean(other) for other in self.counts if other < count]
+        if seconds > HOPELESS * min(others, default=math.inf):
+            self._seconds[count] = [math.inf] * 2
+            self._waiting = [waiting for waiting in self._waiting if waiting != count]
+        if not self._waiting:
+            self._settle()
+
+    def _settle(self):
+        found = min(self.counts, key=self._mean)
+        self._wait = FIRST_WAIT if found != self.best else min(2 * self._wait, LONGEST_WAIT)
+        self.best = found
+        torch.set_num_threads(found)
+        self._next_trial = time.monotonic() + self._wait
+
+    def _mean(self, count: int) -> float:
+        judged = self._seconds[count][1:]
+        return sum(judged) / len(judged)
 
     def restore(self):
         """Give PyTorch back all its threads."""

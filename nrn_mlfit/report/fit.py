@@ -13,6 +13,7 @@ from nrn_mlfit.report.style import (
     BLUE,
     GREY,
     PALE,
+    SKY,
     VERMILION,
     legend_above,
     number,
@@ -139,16 +140,20 @@ def _values(axes: Axes, values):
 
 def _bar(axes: Axes, row, held):
     axes.plot([LOW, HIGH], [row, row], color=PALE, linewidth=7, solid_capstyle="butt", zorder=1)
-    at, spread = _place(held, held["value"]), held["spread"]
-    ends = [np.clip(_place(held, held["value"] + sign * spread), LOW, HIGH) for sign in (-1, 1)]
-    axes.plot(ends, [row, row], color=BLUE, linewidth=2, solid_capstyle="butt", zorder=3)
-    axes.plot(at, row, "o", color=BLUE, markersize=6, zorder=4)
+    axes.plot(_ends(held, held["usual_error"]), [row, row], color=SKY, linewidth=7, solid_capstyle="butt", zorder=2)
+    axes.plot(_ends(held, held["spread"]), [row, row], color=BLUE, linewidth=2, solid_capstyle="butt", zorder=3)
+    axes.plot(_place(held, held["value"]), row, "o", color=BLUE, markersize=6, zorder=4)
     if held.get("truth") is not None:
         axes.plot(_place(held, held["truth"]), row, "|", color=BLACK, markersize=15, markeredgewidth=1.8, zorder=5)
     axes.text(LOW - 0.02, row, number(held["low"]), ha="right", va="center", fontsize=7.5, color=GREY)
     axes.text(HIGH + 0.02, row, number(held["high"]), ha="left", va="center", fontsize=7.5, color=GREY)
     axes.text(LOW, row - 0.27, held["name"], ha="left", va="bottom", fontsize=9, weight="bold", color=BLACK)
     axes.text(HIGH, row - 0.27, _words(held), ha="right", va="bottom", fontsize=8.5, color=BLACK)
+
+
+def _ends(held, width):
+    """The two ends of value +- width, inside the range."""
+    return [np.clip(_place(held, held["value"] + sign * width), LOW, HIGH) for sign in (-1, 1)]
 
 
 def _place(held, value) -> float:
@@ -158,23 +163,24 @@ def _place(held, value) -> float:
 
 
 def _words(held) -> str:
-    """Value and spread with as many decimals as the spread's second digit needs."""
-    value, spread = held["value"], held["spread"]
-    if not 0 < spread < np.inf:
+    """Value and usual error with as many decimals as the error's second digit needs."""
+    value, error = held["value"], held["usual_error"]
+    if not 0 < error < np.inf:
         return f"{number(value)} {held['unit']}".rstrip()
-    decimals = max(0, 1 - int(np.floor(np.log10(spread))))
-    return f"{value:.{decimals}f} ± {spread:.{decimals}f} {held['unit']}".rstrip()
+    decimals = max(0, 1 - int(np.floor(np.log10(error))))
+    return f"{value:.{decimals}f} ± {error:.{decimals}f} {held['unit']}".rstrip()
 
 
 def _legend(axes: Axes, has_truth):
-    axes.plot([], [], "o-", color=BLUE, linewidth=2, label="fitted ± spread of members")
+    axes.plot([], [], "o-", color=BLUE, linewidth=2, label="fitted, spread of members")
+    axes.plot([], [], color=SKY, linewidth=7, solid_capstyle="butt", label="± usual error")
     if has_truth:
         axes.plot([], [], "|", color=BLACK, markersize=11, markeredgewidth=1.8, linestyle="none", label="true value")
     axes.plot([], [], color=PALE, linewidth=7, solid_capstyle="butt", label="range")
     axes.legend(
         loc="lower center",
         bbox_to_anchor=(0.5, 1.0),
-        ncols=3,
+        ncols=2,
         borderaxespad=0.1,
         handlelength=1.4,
         columnspacing=1,

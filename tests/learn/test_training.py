@@ -16,7 +16,7 @@ from nrn_mlfit.learn import Design, Settings, train
 from nrn_mlfit.learn.dataset import fold_rows, from_traces
 from nrn_mlfit.learn.devices import pick_device, pick_precision
 from nrn_mlfit.learn.scaling import TraceScaler
-from nrn_mlfit.learn.threads import SECONDS_BETWEEN_TRIALS, STEPS_TO_TRY, Threads
+from nrn_mlfit.learn.threads import FIRST_WAIT, STEPS_TO_TRY, Threads
 from nrn_mlfit.learn.training import LEAST_COOL, Budget, History, Task, schedule, train_member
 
 QUICK = {"folds": 2, "precision": "f32", "device": "cpu"}
@@ -170,23 +170,46 @@ def test_history_knows_its_best():
     assert (history.best, history.stale) == (0.1, 1)
 
 
+class _Clock:
+    """Steps that take the seconds that were agreed for each thread count."""
+
+    def __init__(self, monkeypatch, threads):
+        self.now, self.used = 0.0, []
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+        monkeypatch.setattr(torch, "set_num_threads", self.used.append)
+
+    def steps(self, threads, count, seconds):
+        for _ in range(count):
+            with threads.step():
+                self.now += seconds[self.used[-1]]
+
+
 def test_threads_settle_on_the_fastest_and_look_again(monkeypatch):
-    clock, used = [0.0], []
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
-    monkeypatch.setattr(torch, "set_num_threads", used.append)
+    clock = _Clock(monkeypatch, 4)
     threads = Threads()
     assert threads.counts == [1, 2, 4]
-    for _ in range(3 * STEPS_TO_TRY):
-        with threads.step():
-            clock[0] += {1: 0.3, 2: 0.2, 4: 0.9}[used[-1]]
-    assert used[-1] == threads.best == 2
-    clock[0] += SECONDS_BETWEEN_TRIALS + 1
-    with threads.step():
-        clock[0] += 0.1
-    assert used[-1] == 1  # a new trial has begun
+    clock.steps(threads, 3 * STEPS_TO_TRY, {1: 0.3, 2: 0.2, 4: 0.5})
+    assert clock.used[-1] == threads.best == 2
+    clock.now += FIRST_WAIT + 1
+    clock.steps(threads, 3 * STEPS_TO_TRY, {1: 0.3, 2: 0.2, 4: 0.1})
+    assert clock.used[-1] == threads.best == 4
     threads.restore()
-    assert used[-1] == 4
+    assert clock.used[-1] == 4
+
+
+def test_a_hopeless_thread_count_gets_one_step(monkeypatch):
+    clock = _Clock(monkeypatch, 2)
+    threads = Threads()
+    clock.steps(threads, STEPS_TO_TRY + 1, {1: 0.1, 2: 4.0})
+    assert threads.best == 1 and clock.now < 5
+
+
+def test_on_one_thread_nothing_is_tried(monkeypatch):
+    clock = _Clock(monkeypatch, 1)
+    with Threads().step():
+        pass
+    assert clock.used == []
 
 
 def test_devices_and_precision():

@@ -16,7 +16,7 @@ from nrn_mlfit.simulator.session import Session
 TIME = np.arange(500) * 0.1
 VOLTS = np.where(TIME % 10 < 0.5, 30.0, -70.0)[None, None]
 CURRENT = np.full((1, 500), 0.1)
-VALUE = {"name": "gna", "value": 4.0, "low": 0.0, "high": 10.0, "unit": "pS/um2", "spread": 0.5, "truth": 5.0}
+VALUE = {"name": "gna", "value": 4.0, "low": 0.0, "high": 10.0, "unit": "pS/um2", "spread": 0.5, "usual_error": 1.0, "truth": 5.0}
 
 
 def draw(path, simulated=VOLTS, values=(VALUE,), verdict="in range", numbers=None):
@@ -77,8 +77,8 @@ def test_a_value_stands_at_its_share_of_the_range():
 
 
 def test_numbers_have_the_decimals_of_their_spread():
-    assert fit_page._words({**VALUE, "value": 32536.4, "spread": 14.2}) == "32536 ± 14 pS/um2"
-    assert fit_page._words({**VALUE, "value": 0.1869, "spread": 0.00211}) == "0.1869 ± 0.0021 pS/um2"
+    assert fit_page._words({**VALUE, "value": 32536.4, "usual_error": 14.2}) == "32536 ± 14 pS/um2"
+    assert fit_page._words({**VALUE, "value": 0.1869, "usual_error": 0.00211}) == "0.1869 ± 0.0021 pS/um2"
     assert [number(x) for x in (0.0123, 15000, 80000, 2.5e-5, 0)] == ["0.0123", "15000", "80000", "2.5e-05", "0"]
 
 
