@@ -23,7 +23,7 @@ PLACES = {  # how a cell file names what it sets, records or injects into
     "range": re.compile(r"([A-Za-z_]\w*)\.([A-Za-z_]\w*)"),  # gbar_na.somatic: in every section of a SectionList
     "point": re.compile(r"([A-Za-z_]\w*)@([A-Za-z_]\w*)"),  # V@cell: a variable of a point process
     "procedure": re.compile(r"([A-Za-z_]\w*)\(()\)"),  # set_rm(): a procedure of the template
-    "site": re.compile(r"([A-Za-z_]\w*(?:\[\d+\])?)\(([\d.]+)\)"),  # soma(0.5), dend[3](1)
+    "site": re.compile(r"([A-Za-z_]\w*(?:\[\d+\])?)\((\d+\.?\d*|\.\d+)\)"),  # soma(0.5), dend[3](1)
 }
 KEYS = {
     *("name", "hoc", "template", "mod", "files", "celsius", "v_init", "dt"),
@@ -111,9 +111,20 @@ class CellModel:
     def digest(self) -> str:
         """sha256 of the settings and the bytes of the HOC and MOD files: two cells with it behave alike."""
         total = hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode())
-        for path in [self.hoc, *self.files, *self.mod_files()]:
-            total.update(path.name.encode() + b"\0" + path.read_bytes())
+        for name, content in self.sources().items():
+            total.update(name.encode() + b"\0" + content)
         return total.hexdigest()
+
+    def sources(self) -> dict[str, bytes]:
+        """The files a copy of the cell needs, by their path in it: the HOC file, what it reads, and mod/."""
+        files = {self.hoc.name: self.hoc.read_bytes()}
+        files |= {self.copied_name(path): path.read_bytes() for path in self.files}
+        return files | {f"mod/{path.name}": path.read_bytes() for path in self.mod_files()}
+
+    def copied_name(self, path: Path) -> str:
+        """Where one of `files` goes in a copy: as it lies to the HOC file that reads it."""
+        beside = path.resolve().is_relative_to(self.hoc.resolve().parent)
+        return str(path.resolve().relative_to(self.hoc.resolve().parent)) if beside else path.name
 
 
 def load(cell: str | Path, stimulus: dict | None = None) -> CellModel:
@@ -168,10 +179,9 @@ def read(path: Path, stimulus: dict | None = None) -> CellModel:
 
 def bundle(cell: CellModel, folder: Path) -> Path:
     """Write a copy of all a cell is made of into `folder`; `load(folder)` gives the same cell, digest for digest."""
-    files = [(path.name, path.read_bytes()) for path in (cell.hoc, *cell.files)]
-    files += [(f"mod/{path.name}", path.read_bytes()) for path in cell.mod_files()]
+    files = list(cell.sources().items())
     held = {k: v for k, v in cell.settings().items() if k != "parameters"}
-    held |= {"hoc": cell.hoc.name, "files": [path.name for path in cell.files]}
+    held |= {"hoc": cell.hoc.name, "files": [cell.copied_name(path) for path in cell.files]}
     held |= {"mod": "mod"} if cell.mod else {}
     held["stimulus"] = [_bundled_stimulus(s, k, files) for k, s in enumerate(cell.protocol.stimuli)]
     held["parameters"] = {p.pop("name"): p for p in cell.settings()["parameters"]}
@@ -198,14 +208,14 @@ def _build(held, folder, stimulus) -> CellModel:
     return CellModel(
         name=str(held["name"]),
         hoc=_file(folder, held["hoc"]),
-        files=tuple(_file(folder, name) for name in held.get("files", [])),
+        files=_files(folder, held),
         template=str(held["template"]),
         mod=_mod_folder(folder, held.get("mod")),
         probes=_probes(held.get("probes", {"soma": "soma(0.5)"})),
         inject=_site("inject", held.get("inject", "soma(0.5)")),
         celsius=_number(held, "celsius", 34),
         v_init=_number(held, "v_init", -65),
-        dt=_number(held, "dt", 0.025),
+        dt=_positive(held, "dt", 0.025),
         protocol=Protocol(tuple(stimuli.make(s, folder) for s in specs)),
         space=ParameterSpace(tuple(_parameter(n, p) for n, p in _mapping(held, "parameters").items())),
         geometry={k: _number(held["geometry"], k, None) for k in _mapping(held, "geometry")},
@@ -220,6 +230,10 @@ def _check_keys(held):
         raise CellError(f"unknown key {', '.join(map(repr, unknown))}; a cell file takes {', '.join(sorted(KEYS))}")
     if missing:
         raise CellError(f"{', '.join(missing)}: missing; a cell file needs {', '.join(REQUIRED)}")
+    if not re.fullmatch(r"\w[\w.-]*", str(held["name"])):  # it becomes the name of a file
+        raise CellError(f"name: {held['name']!r} is no name; use letters, digits, _, - and .")
+    if not re.fullmatch(r"[A-Za-z_]\w*", str(held["template"])):
+        raise CellError(f"template: {held['template']!r} is no name of a HOC template")
 
 
 def _mapping(held, key) -> dict:
@@ -231,9 +245,16 @@ def _mapping(held, key) -> dict:
 
 def _number(held, key, default) -> float:
     value = held.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
         raise CellError(f"{key}: must be a number, got {value!r}")
     return float(value)
+
+
+def _positive(held, key, default) -> float:
+    value = _number(held, key, default)
+    if value <= 0:
+        raise CellError(f"{key}: must be above 0, got {value:g}")
+    return value
 
 
 def _file(folder, name) -> Path:
@@ -241,6 +262,18 @@ def _file(folder, name) -> Path:
     if not path.is_file():
         raise CellError(f"{path} does not exist; paths are relative to the cell file")
     return path
+
+
+def _files(folder, held) -> tuple[Path, ...]:
+    """What the HOC reads lies in its folder, so that a copy of that folder is a copy of the cell."""
+    names = held.get("files", [])
+    if not isinstance(names, list):
+        raise CellError(f"files: must be a list of file names, got {names!r}")
+    beside = _file(folder, held["hoc"]).parent
+    for path in (paths := tuple(_file(folder, name) for name in names)):
+        if not path.resolve().is_relative_to(beside.resolve()):
+            raise CellError(f"files: {path} must lie in the folder of the HOC file that reads it, {beside}")
+    return paths
 
 
 def _mod_folder(folder, name) -> Path | None:
@@ -261,7 +294,7 @@ def _probes(held) -> dict[str, str]:
 def _site(what, text) -> str:
     text = str(text)
     site, point = PLACES["site"].fullmatch(text), PLACES["point"].fullmatch(text)
-    if point or (site and site[2].count(".") <= 1 and 0 <= float(site[2]) <= 1):
+    if point or (site and 0 <= float(site[2]) <= 1):
         return text
     raise CellError(
         f"{what}: {text!r} is no site; write SECTION(x) with x in 0..1, or VARIABLE@PROCESS for a point process"

@@ -14,16 +14,20 @@ from nrn_mlfit import textfile
 from nrn_mlfit.cells import CellModel, place
 from nrn_mlfit.errors import FitError
 from nrn_mlfit.fit import Fit
+from nrn_mlfit.simulator.mechanisms import names_in
 from nrn_mlfit.stimuli import Protocol
 
+OURS = {"fit.hoc", "fitted_cell.hoc"}
 SECTION_VARIABLES = ("L", "Ra", "nseg", "diam", "cm")  # in every section, whatever mechanisms it has
+BUILT_IN = ("pas", "hh", "extracellular")
 
 
 def write(fit: Fit, model: CellModel, protocol: Protocol, folder: Path):
     """Write the NEURON side of a fit into `folder`; `protocol` holds the currents as they were injected."""
     template = f"{model.template}_{model.digest()[:8]}"
-    files = {path.name: path.read_text(encoding="utf-8", errors="surrogateescape") for path in model.files}
-    files |= {f"mod/{path.name}": path.read_text(encoding="utf-8") for path in model.mod_files()}
+    files: dict[str, bytes | str] = {**model.sources()}
+    if taken := sorted(OURS & set(files)):
+        raise FitError(f"{model.name}: its file {taken[0]} has a name that a fit needs; rename it and train again")
     files[model.hoc.name] = _renamed(model, template)
     files["fitted_cell.hoc"] = _cell_hoc(fit, model, template)
     files["fit.hoc"] = _fit_hoc(fit, model, protocol)
@@ -45,19 +49,22 @@ def column(numbers) -> str:
     return "".join(f"{x!r}\n" for x in np.asarray(numbers, float).tolist())
 
 
-def _renamed(model, template) -> str:
-    text = model.hoc.read_text(encoding="utf-8")
-    return re.sub(rf"\b{re.escape(model.template)}\b", template, text)
+def _renamed(model, template) -> bytes:
+    """The template's file with the template under its new name, comments left alone."""
+    words = rf"\b(begintemplate|endtemplate|new)(\s+){re.escape(model.template)}\b"
+    text = model.hoc.read_text(encoding="utf-8", errors="surrogateescape")
+    return re.sub(words, rf"\1\2{template}", text).encode(errors="surrogateescape")
 
 
 def _cell_hoc(fit, model, template) -> str:
     values = {v.name: v.value for v in fit.values}
     _refuse_non_numbers(values)
+    mechanisms = {*BUILT_IN, *(name for path in model.mod_files() for name in names_in(path))}
     lines = [f"cell.{name} = {value!r}" for name, value in model.geometry.items()]
     lines += ["cell.build()"] if model.geometry else []
     for p in model.space.parameters:
-        lines += [f"// {p.name}, {p.unit}".rstrip(", "), f"x = {values[p.name]!r}"]
-        lines += [line for target in p.sets for line in _assignment(p.name, target)]
+        lines += [f"// {p.name}, {_plain(p.unit)}".rstrip(", "), f"x = {values[p.name]!r}"]
+        lines += [line for target in p.sets for line in _assignment(p.name, target, mechanisms)]
     parts = [_head(fit, model), _loading(model, template), [EXPECT], _function(template, lines)]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -96,7 +103,7 @@ def _function(template, body) -> list[str]:
     return ["obfunc fitted_cell() { local x  localobj cell", *(f"    {line}" for line in inside), "}"]
 
 
-def _assignment(name, target) -> list[str]:
+def _assignment(name, target, mechanisms) -> list[str]:
     """HOC that sets x and reads it back (what a procedure makes of its value cannot be read back)."""
     spot = place(target)
     if spot.kind == "procedure":
@@ -104,15 +111,14 @@ def _assignment(name, target) -> list[str]:
     if spot.kind == "point":
         variable = f"cell.{spot.where}.{spot.name}"
         return [f"{variable} = x", f'expect({variable}, x, "{name}")']
-    start = f"forsec cell.{spot.where} {_if_there(spot.name)}"
+    start = f"forsec cell.{spot.where} {_if_there(spot.name, mechanisms)}"
     return [f"{start}{spot.name} = x", f'{start}expect({spot.name}, x, "{name}")']
 
 
-def _if_there(variable) -> str:
-    """Only sections that have the mechanism of `gbar_na` can have it set."""
-    if variable in SECTION_VARIABLES or "_" not in variable:
-        return ""
-    return f'if (ismembrane("{variable.partition("_")[2]}")) '
+def _if_there(variable, mechanisms) -> str:
+    """Only sections with the mechanism of `gbar_na` can have it set; names of either may hold underscores."""
+    owners = [name for name in mechanisms if variable.endswith(f"_{name}")]
+    return f'if (ismembrane("{max(owners, key=len)}")) ' if owners else ""
 
 
 def _fit_hoc(fit, model, protocol) -> str:
@@ -131,6 +137,8 @@ def _fit_hoc(fit, model, protocol) -> str:
         sample_step=repr(protocol.dt),
         clamp=_clamp(model.inject),
         target=_target(model.inject),
+        probe=next(iter(model.probes)),
+        drawn=_drawn(next(iter(model.probes.values()))),
         records="\n".join(_record(k, site) for k, site in enumerate(model.probes.values())),
     )
 
@@ -138,10 +146,10 @@ def _fit_hoc(fit, model, protocol) -> str:
 EXPERIMENT = """\
 // {title}: the cell `fitted` under the stimulus of the recording.
 //   nrnivmodl mod && nrngui fit.hoc      then press Init & Run, or type  run()
-{{load_file("stdrun.hoc")}}
+{{load_file("nrngui.hoc")}}
 {{load_file("fitted_cell.hoc")}}
 
-objref fitted, currents[{stimuli}], times, samples, clamp, traces[{probes}]
+objref fitted, currents[{stimuli}], times, samples, clamp, voltage, traces[{probes}]
 fitted = fitted_cell()
 celsius = {celsius}
 v_init = {v_init}
@@ -173,6 +181,12 @@ proc stimulate() {{ local i  // with stimulus number $1, counted from 0
 {{ for i = 0, {last_probe} {{ traces[i] = new Vector() }} }}
 {records}
 
+// What Init & Run draws, where there is a screen.
+voltage = new Graph()
+{{voltage.size(0, tstop, -100, 60)}}
+{{voltage.addvar("{probe}", &{drawn}, 1, 1)}}
+{{graphList[0].append(voltage)}}
+
 objref expected
 proc verify() {{  // run, and compare with the trace that was simulated when the fit was made
     stimulate(0)
@@ -181,7 +195,8 @@ proc verify() {{  // run, and compare with the trace that was simulated when the
     expected = new Vector()
     expected.scanf(samples)
     samples.close()
-    expected.sub(traces[0]).abs()
+    {{ expected.sub(traces[0]) }}
+    {{ expected.abs() }}
     printf("largest difference from the trace of the fit: %g mV\\n", expected.max())
 }}
 """
@@ -199,8 +214,10 @@ def _target(site) -> str:
     return f"fitted.{spot.where}.{spot.name}" if spot.kind == "point" else "clamp.amp"
 
 
-def _record(number, site) -> str:
+def _drawn(site) -> str:
     spot = place(site)
-    if spot.kind == "point":
-        return f"traces[{number}].record(&fitted.{spot.where}.{spot.name})"
-    return f"fitted.{spot.name} traces[{number}].record(&v({spot.where}))"
+    return f"fitted.{spot.where}.{spot.name}" if spot.kind == "point" else f"fitted.{spot.name}.v({spot.where})"
+
+
+def _record(number, site) -> str:
+    return f"{{traces[{number}].record(&{_drawn(site)})}}"

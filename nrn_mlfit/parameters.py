@@ -1,5 +1,6 @@
 """Parameters of a cell: ranges, units, and draws that depend on (seed, index) alone."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from nrn_mlfit.errors import ParameterError
 
 SCALES = ("linear", "log")
+NAME = re.compile(r"[A-Za-z_][\w.@]*(\(\))?")
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,10 @@ class Parameter:
 
     def __post_init__(self):
         shown = f"[{self.low:g}, {self.high:g}] {self.unit}".strip()
+        if not NAME.fullmatch(self.name):
+            raise ParameterError(
+                f"{self.name!r}: a parameter's name is letters, digits, _ and dots, as in gbar_na.somatic"
+            )
         if self.scale not in SCALES:
             raise ParameterError(f"{self.name}: scale is {self.scale!r}; write one of {', '.join(SCALES)}")
         if not np.isfinite([self.low, self.high]).all() or self.low >= self.high:

@@ -49,8 +49,10 @@ class Comparison:
         ]
 
 
-def run(folder: Path, stimuli: int, probes: int, substeps: int):
-    """The traces (P, S, T) in mV, from t = 0 on, of the fit in `folder`, simulated by plain nrniv in a process of its own.
+def run(folder: Path, stimuli: int, probes: int):
+    """The traces (P, S, steps) in mV, from t = 0 on and at every integration step, of the fit in `folder`.
+
+    They are simulated by plain nrniv in a process of its own, through fit.hoc.
 
     Raises FitError with NEURON's own words if that fails, MachineError without a compiler for its channels.
     """
@@ -63,7 +65,7 @@ def run(folder: Path, stimuli: int, probes: int, substeps: int):
         script.write_text(SCRIPT % {"stimuli": stimuli, "probes": probes, "out": out})
         _nrniv(folder, script, out)
         traces = np.loadtxt(out).reshape(stimuli, probes, -1)
-    return traces.transpose(1, 0, 2)[..., ::substeps]
+    return traces.transpose(1, 0, 2)
 
 
 def _nrniv(folder, script, out):

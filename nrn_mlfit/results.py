@@ -58,8 +58,8 @@ def again(folder: Path) -> Result:
     found, recording = fit.load(folder / "fit.json"), read(folder / "recording.npz")
     wanted = found.provenance["simulation"]
     probes, stimuli, length = recording.volts.shape
-    whole = resimulate.run(folder, stimuli, probes, wanted["substeps"])
-    simulated = whole[..., wanted["start"] :]
+    whole = resimulate.run(folder, stimuli, probes)
+    simulated = whole[..., :: wanted["substeps"]][..., wanted["start"] :]
     if simulated.shape != recording.volts.shape:
         raise FitError(
             f"{folder}: its fit.hoc gives {simulated.shape[-1]} samples, its recording has {length}; fit again"

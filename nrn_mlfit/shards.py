@@ -81,10 +81,11 @@ def name_of(first: int) -> str:
 def write(path: Path, shard: Shard):
     """Write a shard: an image in memory, then a temporary file, fsync and rename; the same shard gives the same bytes."""
     image = io.BytesIO()
-    # libver "latest": only with its checksummed metadata does no flipped bit pass unseen.
-    with h5py.File(image, "w", libver="latest") as file:
+    # HDF5's format 1.10 has checksummed metadata and any HDF5 since 2016 reads it. Texts of variable length have no
+    # checksum there (a flipped bit would pass unseen, or let HDF5 search for ever), so texts are of fixed length.
+    with h5py.File(image, "w", libver=("v110", "v110")) as file:
         for key, value in shard.attributes.items():
-            file.attrs[key] = value
+            file.attrs[key] = np.bytes_(value.encode()) if isinstance(value, str) else value
         start = shard.currents.shape[1] - shard.volts.shape[-1]
         for name, data in (
             ("phys_par", shard.phys_par),
@@ -117,13 +118,19 @@ def read(path: Path, rows: slice | list | None = None) -> Shard:
     chosen = slice(None) if rows is None else rows
     try:
         with h5py.File(path, "r") as file:
-            _check_format(path, file.attrs)
+            attributes = attributes_in(file)
+            _check_format(path, attributes)
             per_set = {name: file[name][chosen] for name in ("phys_par", "unit_par", "volts", "status")}
-            return Shard(**per_set, currents=file["currents"][()], attributes=dict(file.attrs))
+            return Shard(**per_set, currents=file["currents"][()], attributes=attributes)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise ShardError(
             f"{path}: cut short or damaged ({_short(error)}); delete it and simulate again to make it anew"
         ) from None
+
+
+def attributes_in(file: h5py.File) -> dict:
+    """The attributes of an open shard, texts as str."""
+    return {key: value.decode() if isinstance(value, bytes) else value for key, value in file.attrs.items()}
 
 
 def rows(path: Path) -> int:
@@ -206,10 +213,15 @@ class Traces:
 def load_runs(folders: list[Path], limit: int | None = None) -> Traces:
     """The sets with status ok of runs that share cell and protocol, at most `limit` of them."""
     runs = [open_run(folder) for folder in folders]
-    first = runs[0]
-    for other in runs[1:]:
-        if other.manifest["content_hash"] != first.manifest["content_hash"]:
-            raise ShardError(f"{other.folder}: another cell or protocol than {first.folder}; train on runs of one cell")
+    first, seeds = runs[0], dict[int, Run]()
+    for run in runs:
+        if run.manifest["content_hash"] != first.manifest["content_hash"]:
+            raise ShardError(f"{run.folder}: another cell or protocol than {first.folder}; train on runs of one cell")
+        twin = seeds.setdefault(run.manifest["seed"], run)
+        if twin is not run:
+            raise ShardError(
+                f"{run.folder}: the same sets as {twin.folder} (seed {run.manifest['seed']}); name one of them"
+            )
     paths = [path for run in runs for path in run.shards]
     shards, count = [], 0
     for path in paths:

@@ -21,13 +21,24 @@ def spike_counts(volts, threshold: float = THRESHOLD_MV):
 def coincidence(times, others, duration: float, window: float = 2.0) -> float:
     """The coincidence factor of two spike trains: 1 when they agree to `window` ms, 0 when no better than chance.
 
-    Gamma of Kistler, Gerstner & van Hemmen, Neural Computation 9:1015 (1997), eq. 27; both empty counts as 1.
+    Gamma of Kistler, Gerstner & van Hemmen, Neural Computation 9:1015 (1997), eq. 27. Both empty count as 1. Where
+    spikes are so dense that half of them would coincide by chance, the window is narrower.
     """
     times, others = np.asarray(times, float), np.asarray(others, float)
-    if not times.size and not others.size:
-        return 1.0
-    chance = 2 * (others.size / duration) * window
-    if chance >= 1 or not times.size or not others.size:
-        return 0.0
-    hits = sum(np.any(np.abs(others - t) <= window) for t in times)
+    if not times.size or not others.size:
+        return float(times.size == others.size)
+    rate = others.size / duration
+    window = min(window, 0.25 / rate)
+    chance = 2 * rate * window
+    hits = _pairs(times, others, window)
     return float((hits - chance * times.size) / (0.5 * (times.size + others.size)) / (1 - chance))
+
+
+def _pairs(times, others, window) -> int:
+    """How many spikes have a partner of their own within `window`; both trains rise."""
+    count = a = b = 0
+    while a < len(times) and b < len(others):
+        gap = times[a] - others[b]
+        count += bool(abs(gap) <= window)
+        a, b = a + bool(gap <= window), b + bool(gap >= -window)
+    return count

@@ -5,6 +5,7 @@ A stimulus is its samples: sample k is the current at t = k dt, linear in betwee
 """
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -144,7 +145,7 @@ def waveform_difference(got, wanted) -> float:
 
 
 def _scale_between(got, wanted) -> float:
-    return float(np.dot(got, wanted) / np.dot(wanted, wanted))
+    return float(np.dot(got, wanted) / np.dot(wanted, wanted)) if np.any(wanted) else 1.0
 
 
 def _digest(currents, dt, start) -> str:
@@ -215,6 +216,10 @@ def noise(
 def samples(current, dt: float, source: str = "samples", scale: float = 1.0, lead: float = LEAD_MS) -> Stimulus:
     """A current (T,) nA as it was recorded; its first value is held for `lead` ms before, the window is all of it."""
     current = np.atleast_1d(np.asarray(current, float))
+    if current.ndim != 1 or not (np.isfinite(dt) and dt > 0):
+        raise StimulusError(
+            f"{source}: needs one row of samples and a step above 0 ms, got {current.shape} and {dt} ms"
+        )
     held = round(lead / dt) if current.size else 0
     whole = scale * np.concatenate([np.full(held, current[0] if current.size else 0.0), current])
     spec = {"kind": "file", "scale": scale, "path": source, "lead": lead}
@@ -238,21 +243,29 @@ def from_file(path, scale: float = 1.0, lead: float = LEAD_MS) -> Stimulus:
 
 
 def _read_npz(path):
-    with np.load(path, allow_pickle=False) as held:
-        missing = [name for name in ("current", "dt") if name not in held]
-        if missing:
-            raise StimulusError(
-                f"{path.name}: no {' and no '.join(missing)} inside; a stimulus needs current (T,) nA and dt ms"
-            )
-        return np.squeeze(held["current"]), float(held["dt"])
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            held = {name: np.asarray(file[name], float) for name in ("current", "dt") if name in file}
+            missing = [name for name in ("current", "dt") if name not in held]
+    except Exception as error:  # damage comes up as any of zipfile's, zlib's and numpy's errors
+        raise StimulusError(f"{path.name}: cannot be read ({error}); save plain arrays with numpy.savez") from None
+    if missing or held["dt"].size != 1:
+        raise StimulusError(
+            f"{path.name}: no {' and no '.join(missing or ['single dt'])} inside; "
+            "a stimulus needs current (T,) nA and dt ms"
+        )
+    return np.squeeze(held["current"]), float(held["dt"].reshape(()))
 
 
 def _read_csv(path):
-    table = np.genfromtxt(path, delimiter=",", names=True)
+    try:
+        table = np.genfromtxt(path, delimiter=",", names=True)
+    except ValueError:  # lines of different length, or no text
+        table = np.empty(0)
     if not table.dtype.names or not {"time", "current"} <= set(table.dtype.names) or table.size < 2:
         raise StimulusError(f"{path.name}: needs a first line `time,current`, then samples in ms and nA")
     steps = np.diff(table["time"])
-    if not np.allclose(steps, steps[0], rtol=1e-3):
+    if not (steps[0] > 0 and np.allclose(steps, steps[0], rtol=1e-3)):
         raise StimulusError(f"{path.name}: the times are not evenly spaced; resample the current to one step first")
     return table["current"], float(round(np.mean(steps), 9))
 
@@ -270,16 +283,28 @@ KINDS: dict[str, Callable[..., Stimulus]] = {"reset_chirp": reset_chirp, "step":
 
 def make(spec: dict, folder: Path | str = ".") -> Stimulus:
     """A stimulus from its description, such as {"kind": "reset_chirp", "scale": 0.1}; `folder` is where files lie."""
+    if not isinstance(spec, dict):
+        raise StimulusError(f"stimulus: must be a mapping such as {{kind: step, scale: 0.1}}, got {spec!r}")
     settings = dict(spec)
     kind = settings.pop("kind", None)
-    if kind != "file" and kind not in KINDS:
+    if kind != "file" and kind not in list(KINDS):
         raise StimulusError(f"no stimulus is called {kind!r}; there are {', '.join([*KINDS, 'file'])}")
-    if "scale" in settings and not (isinstance(settings["scale"], int | float) and settings["scale"] != 0):
-        raise StimulusError(f"{kind}: scale must be a number other than 0, got {settings['scale']!r}")
-    try:
-        if kind == "file":
-            return from_file(Path(folder) / str(settings.pop("path", "")), **settings)
-        return KINDS[kind](**settings)
-    except TypeError as error:
-        wrong = str(error).split("argument ")[-1]
-        raise StimulusError(f"{kind}: unknown setting {wrong}; see `nrn-mlfit stimuli` for what it takes") from None
+    path = settings.pop("path", "") if kind == "file" else None
+    maker = from_file if kind == "file" else KINDS[kind]
+    for name, value in settings.items():
+        _check_setting(kind, name, value, inspect.signature(maker).parameters)
+    return maker(**settings) if path is None else from_file(Path(folder) / str(path), **settings)
+
+
+def _check_setting(kind, name, value, known):
+    if name not in known or name == "path":
+        raise StimulusError(f"{kind}: unknown setting {name!r}; see `nrn-mlfit stimuli` for what it takes")
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole and (name == "seed" or not isinstance(value, float) or not np.isfinite(value)):
+        raise StimulusError(f"{kind}: {name} must be a {'whole ' if name == 'seed' else ''}number, got {value!r}")
+    if name == "scale" and value == 0:
+        raise StimulusError(f"{kind}: scale must be a number other than 0, got {value!r}")
+    if name in ("dt", "tau", "duration", "total") and value <= 0:
+        raise StimulusError(f"{kind}: {name} must be above 0, got {value!r}")
+    if name in ("delay", "lead", "seed") and value < 0:
+        raise StimulusError(f"{kind}: {name} must not be negative, got {value!r}")

@@ -124,15 +124,22 @@ def connect():
     try:
         workers = Mpi()
     except ImportError as error:
-        raise MachineError(
+        raise _agreed(
             f"started by an MPI launcher, but mpi4py does not load ({error}); install nrn_mlfit[mpi]"
         ) from None
     if workers.size != wanted:
-        raise MachineError(
+        raise _agreed(
             f"the launcher started {wanted} processes but mpi4py sees {workers.size}: they belong to different MPIs; "
             "use the mpiexec of the MPI that mpi4py was built with (`nrn-mlfit doctor` names it)"
         )
     return workers
+
+
+def _agreed(problem: str) -> MachineError:
+    """An error that every rank comes to by itself."""
+    error = MachineError(problem)
+    error.agreed = True
+    return error
 
 
 def launched_rank() -> int:

@@ -21,7 +21,9 @@ from nrn_mlfit.cli.options import any_path, say
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Time for all networks together, at most.")
 @click.option("--batch", type=click.IntRange(min=1), help="Traces in one step  [default: the design's]")
 @click.option("--limit", type=click.IntRange(min=1), help="Use the first so many traces only.")
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of folds, weights and order.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32), default=1, show_default=True, help="Of folds, weights and order."
+)
 @click.option("--precision", type=click.Choice(["auto", "f32", "bf16"]), default="auto", show_default=True)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 def train(folders, output, design, limit, **settings):

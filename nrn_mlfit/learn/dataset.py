@@ -1,6 +1,6 @@
 """Training data in memory: traces stay int16 and become curated float32 batch by batch."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -30,10 +30,6 @@ class Data:
     def batch(self, rows):
         """Curated traces (n, P*S, T) and unit parameters (n, K) of `rows` (n,)."""
         return self.inputs(rows), self.targets[rows].to(self.device)
-
-    def on_cpu(self) -> "Data":
-        """The same data, handed out on the CPU."""
-        return replace(self, device=torch.device("cpu"))
 
     @torch.inference_mode()
     def predict(self, network: TraceCNN, rows, precision: str = "f32"):

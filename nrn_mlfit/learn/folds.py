@@ -15,7 +15,7 @@ from nrn_mlfit.learn.devices import pick_device, pick_precision
 from nrn_mlfit.learn.ensemble import Ensemble
 from nrn_mlfit.learn.networks import Design, load_design
 from nrn_mlfit.learn.scaling import fit_scaler
-from nrn_mlfit.learn.training import Budget, History, Task, train_member
+from nrn_mlfit.learn.training import Budget, History, Task, Trained, train_member
 from nrn_mlfit.shards import MV_PER_COUNT, Traces
 
 EPOCHS = 60  # without --epochs or --minutes
@@ -66,8 +66,8 @@ def train(
     precision = pick_precision(settings.precision, device)
     tasks = _tasks(data, design, settings, precision)
     trained = _train_all(tasks, settings, report)
-    members = tuple(network for network, _ in trained)
-    rms, fold_mse = _validate(members, tasks)
+    members = tuple(one.network for one in trained)
+    rms, fold_mse = _validate(trained, tasks)
     return Ensemble(
         members=members,
         scaler=data.scaler,
@@ -87,7 +87,7 @@ def train(
                 "batch": tasks[0].batch_size,
             },
             "fold_losses": [float(x) for x in fold_mse],
-            "histories": [asdict(history) for _, history in trained],
+            "histories": [asdict(one.history) for one in trained],
         },
     )
 
@@ -102,7 +102,7 @@ def _tasks(data: Data, design: Design, settings: Settings, precision: str) -> li
     ]
 
 
-def _train_all(tasks: list[Task], settings: Settings, report: progress.Report):
+def _train_all(tasks: list[Task], settings: Settings, report: progress.Report) -> list[Trained]:
     first = tasks[0]
     first.design.pooled_length(first.data.counts.shape[-1])  # a design that cannot be built says so first
     report(
@@ -110,10 +110,11 @@ def _train_all(tasks: list[Task], settings: Settings, report: progress.Report):
         f"{first.batch_size}, {first.data.device.type}, {first.precision}; guessing the middle has a loss of "
         f"{first.design.guessing_loss:.3f}"
     )
-    lines, trained = _Lines(len(tasks), settings, report), []
+    lines = _Lines(len(tasks), settings, report)
+    trained: list[Trained] = []
     for member, task in enumerate(tasks):
         trained.append(train_member(task, settings.budget(member, lines.began), lines.of(member, len(task.learn))))
-        lines.close(member, trained[-1][1])
+        lines.close(member, trained[-1].history)
     return trained
 
 
@@ -161,12 +162,10 @@ def _losses(epochs: float, history: History) -> str:
     return f"epoch {epochs:6.2f}  training {history.train[-1]:.4f}  validation {history.validation[-1]:.4f}"
 
 
-def _validate(members, tasks: list[Task]):
+def _validate(trained: list[Trained], tasks: list[Task]):
     """Out-of-fold rms error (K,) of each unit parameter, and the mean square error (M,) of each fold."""
-    squares = []
-    for network, task in zip(members, tasks, strict=True):
-        answer = task.data.on_cpu().predict(network, task.validate)
-        squares.append(((answer - task.data.targets[task.validate]) ** 2).numpy())
+    pairs = zip(trained, tasks, strict=True)
+    squares = [((one.answers - task.data.targets[task.validate]) ** 2).numpy() for one, task in pairs]
     return np.sqrt(np.concatenate(squares).mean(axis=0)), [square.mean() for square in squares]
 
 

@@ -98,56 +98,61 @@ class History:
 Tell = Callable[[float, float, History], None]  # epochs done, share of the budget used, losses so far
 
 
-class _Diverged(Exception):
-    """The loss is no number any more."""
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A network with its best weights, on the CPU, its losses, and its answers (n, K) for the rows it was validated on."""
+
+    network: TraceCNN
+    history: History
+    answers: torch.Tensor
 
 
-def train_member(task: Task, budget: Budget, tell: Tell) -> tuple[TraceCNN, History]:
-    """Train a network within `budget`; returns it with its best weights, on the CPU, and its losses.
+def train_member(task: Task, budget: Budget, tell: Tell) -> Trained:
+    """Train a network within `budget`.
 
     A loss that stops being a number means one new start with a tenth of the learning rate; after a second time the best
     weights so far are kept, and EnsembleError is raised if there are none.
     """
     runs: list[_Run] = []
-    with torch.random.fork_rng():
-        torch.manual_seed(task.seed)
-        for rate in (task.design.rate, task.design.rate * RETRY_RATE):
-            runs.append(_Run(task, budget, rate))
-            try:
-                runs[-1].go(tell)
-                break
-            except _Diverged:
-                runs[-1].history.notes.append(f"diverged at learning rate {rate:g} after {runs[-1].epochs:.1f} epochs")
-            finally:
-                runs[-1].threads.restore()
-    return _best_of(runs, task.design)
+    threads = Threads()
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(task.seed)
+            for rate in (task.design.rate, task.design.rate * RETRY_RATE):
+                runs.append(_Run(task, budget, rate, threads))
+                if runs[-1].go(tell):
+                    break
+        return _best_of(runs, task)
+    finally:
+        threads.restore()
 
 
-def _best_of(runs: "list[_Run]", design: Design) -> tuple[TraceCNN, History]:
+def _best_of(runs: "list[_Run]", task: Task) -> Trained:
     notes = [note for run in runs for note in run.history.notes]
     run = min(runs, key=lambda run: run.history.best)
     if run.kept is None:
         raise EnsembleError(
-            f"design {design.name}: training {', then '.join(notes)}; "
+            f"design {task.design.name}: training {', then '.join(notes)}; "
             "set a lower learning_rate in the design, or use another design"
         )
     run.history.notes = notes
     run.network.load_state_dict(run.kept)
-    return run.network.cpu().eval(), run.history
+    answers = task.data.predict(run.network, task.validate)
+    return Trained(run.network.cpu().eval(), run.history, answers)
 
 
 class _Run:
     """One training from a fresh start."""
 
-    def __init__(self, task: Task, budget: Budget, rate: float):
-        self.task, self.budget, self.rate, self.history = task, budget, rate, History()
+    def __init__(self, task: Task, budget: Budget, rate: float, threads: Threads):
+        self.task, self.budget, self.rate, self.threads = task, budget, rate, threads
+        self.history = History()
         self.step_count = 0
         self.kept: dict[str, torch.Tensor] | None = None
         _, channels, length = task.data.counts.shape
         self.network = TraceCNN(task.design, channels, length, task.data.targets.shape[1]).to(task.data.device)
         settle(self.network, task.data.inputs(task.learn[:SETTLING_SETS]))
         self.optimizer = OPTIMIZERS[task.design.optimizer](self.network.parameters(), lr=rate)
-        self.threads = Threads()
         self.loss = LOSSES[task.design.loss]
 
     @property
@@ -158,17 +163,19 @@ class _Run:
     def used(self) -> float:
         return self.budget.used(self.epochs)
 
-    def go(self, tell: Tell):
+    def go(self, tell: Tell) -> bool:
+        """Train to the end of the budget, or until nothing gets better; False if the loss is no number any more."""
         while True:
             train = self._epoch(tell)
             validation = self._validate()
             if not (math.isfinite(train) and math.isfinite(validation)):
-                raise _Diverged
+                self.history.notes.append(f"diverged at learning rate {self.rate:g} after {self.epochs:.1f} epochs")
+                return False
             if self.history.add(self.epochs, train, validation):
                 self.kept = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
             tell(self.epochs, self.used, self.history)
             if self.used >= 1 or self.history.stale >= EPOCHS_TO_STOP:
-                return
+                return True
             if self.history.stale and self.history.stale % EPOCHS_TO_REDUCE == 0:
                 self.rate *= self.task.design.reduce_lr
 

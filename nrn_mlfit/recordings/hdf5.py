@@ -27,7 +27,7 @@ def opened(path: Path):
 def kind(path: Path) -> str:
     """What an HDF5 file says it is: shard, nwb, or just hdf5."""
     with opened(path) as file:
-        if file.attrs.get("format") == shards.FORMAT:
+        if file.attrs.get("format") in (shards.FORMAT, shards.FORMAT.encode()):
             return "shard"
         return "nwb" if "nwb_version" in file.attrs else "hdf5"
 

@@ -19,10 +19,12 @@ from nrn_mlfit import cells
 from nrn_mlfit.errors import MachineError, MechanismError
 from nrn_mlfit.simulator.door import hoc, load_library
 
-NAME = re.compile(r"^\s*(?:SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)", re.MULTILINE)
+NAME = re.compile(r"\b(?:SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)")
+COMMENT = re.compile(r"\bCOMMENT\b.*?\bENDCOMMENT\b|^\s*TITLE[^\n]*|[:?][^\n]*", re.DOTALL | re.MULTILINE)
 LIBRARY = "libnrnmech.so"
 TOOLS = ("g++", "make", "perl")
 _loaded: dict[str, str] = {}  # mechanism -> key of the build it came from
+_keys: set[str] = set()  # of the builds loaded
 
 
 def load_mechanisms(mod: Path | str | None = None):
@@ -31,8 +33,8 @@ def load_mechanisms(mod: Path | str | None = None):
     Raises MechanismError if they do not compile, or if a mechanism of that name is loaded already from elsewhere.
     """
     folder = Path(mod) if mod else cells.shipped_folder("mod")
-    names, key = names_in(folder), key_of(folder)
-    if all(_loaded.get(name) == key for name in names):
+    names, key = [n for path in sorted(folder.glob("*.mod")) for n in names_in(path)], key_of(folder)
+    if key in _keys:
         return
     _refuse_other_versions(names)
     library = build(folder)
@@ -43,11 +45,13 @@ def load_mechanisms(mod: Path | str | None = None):
             f"{library}: loaded, but {', '.join(missing)} did not appear in NEURON; delete its folder and try again"
         )
     _loaded.update(dict.fromkeys(names, key))
+    _keys.add(key)
 
 
-def names_in(folder: Path) -> list[str]:
-    """The mechanisms that the MOD files of a folder define."""
-    return [name for path in sorted(folder.glob("*.mod")) for name in NAME.findall(path.read_text(errors="replace"))]
+def names_in(path: Path) -> list[str]:
+    """The mechanisms that a MOD file defines (`SUFFIX nothing` is NEURON's word for none)."""
+    found = NAME.findall(COMMENT.sub("", path.read_text(errors="replace")))
+    return [name for name in found if name != "nothing"]
 
 
 def key_of(folder: Path) -> str:

@@ -1,5 +1,6 @@
 """One live cell in this process: build it from its template, set its parameters, run it under a stimulus."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,14 @@ def build_cell(model: CellModel):
         load_mechanisms(model.mod)
     if not h.name_declared(model.template):
         _load_template(model)
-    cell = getattr(h, model.template)()
+    try:
+        with contextlib.chdir(model.hoc.parent):  # where the template may read its morphology from
+            return _shaped(getattr(h, model.template)(), model)
+    except RuntimeError as error:
+        raise CellError(f"{model.hoc}: template {model.template} does not build in NEURON ({error})") from None
+
+
+def _shaped(cell, model):
     for name, value in model.geometry.items():
         if not hasattr(cell, name):
             raise CellError(f"{model.name}: template {model.template} has no public {name} to set under geometry")
@@ -80,13 +88,18 @@ def load_cell(fit: Path | str):
         load_mechanisms(folder / "mod")
     try:
         load_file(script)
-        return hoc().fitted_cell()
+        with contextlib.chdir(script.parent):
+            return hoc().fitted_cell()
     except RuntimeError as error:
         raise FitError(f"{script}: does not load in NEURON ({error})") from None
 
 
 def _load_template(model):
-    if not load_file(model.hoc) or not hoc().name_declared(model.template):
+    try:
+        loaded = load_file(model.hoc)
+    except RuntimeError as error:
+        raise CellError(f"{model.hoc}: does not load in NEURON ({error})") from None
+    if not loaded or not hoc().name_declared(model.template):
         raise CellError(
             f"{model.hoc}: defines no template {model.template}; write `begintemplate {model.template}` there"
         )

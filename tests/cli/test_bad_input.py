@@ -35,7 +35,9 @@ def own_cell(tmp_path):
         folder = tmp_path / "cell"
         (folder / "mod").mkdir(parents=True)
         (folder / "mod" / "broken.mod").write_text(mod)
-        (folder / "mine.hoc").write_text("begintemplate MineBad\npublic soma, all\ncreate soma\nobjref all\nendtemplate MineBad\n")
+        (folder / "mine.hoc").write_text(
+            "begintemplate MineBad\npublic soma, all\ncreate soma\nobjref all\nendtemplate MineBad\n"
+        )
         (folder / "mine.yaml").write_text(CELL.format(low=low, high=high, template=template))
         return folder / "mine.yaml"
 
@@ -128,7 +130,9 @@ def test_no_compiler(command, tmp_path):
 
 
 def test_a_cache_that_cannot_be_written(command, tmp_path):
-    done = command("simulate", "izhikevich", "-n", 5, "-o", tmp_path / "out", env={"NRN_MLFIT_CACHE": "/dev/null/cache"})
+    done = command(
+        "simulate", "izhikevich", "-n", 5, "-o", tmp_path / "out", env={"NRN_MLFIT_CACHE": "/dev/null/cache"}
+    )
     assert sentence(done, tmp_path / "out") == (
         "/dev/null/cache/mechanisms: cannot be written (Not a directory); set NRN_MLFIT_CACHE to a folder of yours"
     )

@@ -17,7 +17,7 @@ from nrn_mlfit.learn.dataset import fold_rows, from_traces
 from nrn_mlfit.learn.devices import pick_device, pick_precision
 from nrn_mlfit.learn.scaling import TraceScaler
 from nrn_mlfit.learn.threads import FIRST_WAIT, STEPS_TO_TRY, Threads
-from nrn_mlfit.learn.training import LEAST_COOL, Budget, History, Task, schedule, train_member
+from nrn_mlfit.learn.training import LEAST_COOL, LOSSES, Budget, History, Task, schedule, train_member
 
 QUICK = {"folds": 2, "precision": "f32", "device": "cpu"}
 
@@ -120,13 +120,9 @@ def _task(traces, **changes):
 def test_a_divergence_means_one_new_start_with_a_lower_rate(decay_traces, monkeypatch):
     task, finite = _task(decay_traces(40)), torch.nn.functional.mse_loss
     calls = iter([float("nan")])
-    monkeypatch.setitem(
-        __import__("nrn_mlfit.learn.training", fromlist=["LOSSES"]).LOSSES,
-        "mse",
-        lambda answer, target: finite(answer, target) * next(calls, 1.0),
-    )
-    _, history = train_member(task, Budget(2), lambda *_: None)
-    assert history.notes == ["diverged at learning rate 0.005 after 1.0 epochs"]
+    monkeypatch.setitem(LOSSES, "mse", lambda answer, target: finite(answer, target) * next(calls, 1.0))
+    history = train_member(task, Budget(2), lambda *_: None).history
+    assert history.notes == ["diverged at learning rate 0.003 after 1.0 epochs"]
     assert len(history.epochs) == 2 and math.isfinite(history.best)
 
 
@@ -136,23 +132,23 @@ def test_two_divergences_are_one_sentence(decay_traces):
     with pytest.raises(EnsembleError) as error:
         train_member(_task(traces), Budget(2), lambda *_: None)
     assert str(error.value) == (
-        "design small: training diverged at learning rate 0.005 after 1.0 epochs, then diverged at learning rate 0.0005 "
+        "design small: training diverged at learning rate 0.003 after 1.0 epochs, then diverged at learning rate 0.0003 "
         "after 1.0 epochs; set a lower learning_rate in the design, or use another design"
     )
 
 
 def test_the_weights_kept_are_those_of_the_best_epoch(decay_traces):
     task = _task(decay_traces(60))
-    network, history = train_member(task, Budget(6), lambda *_: None)
-    answer = task.data.predict(network, task.validate)
-    loss = torch.nn.functional.mse_loss(answer, task.data.targets[task.validate])
-    assert float(loss) == pytest.approx(history.best, rel=1e-5)
+    trained = train_member(task, Budget(6), lambda *_: None)
+    loss = torch.nn.functional.mse_loss(trained.answers, task.data.targets[task.validate])
+    assert float(loss) == pytest.approx(trained.history.best, rel=1e-5)
+    assert torch.equal(task.data.predict(trained.network, task.validate), trained.answers)
 
 
 def test_training_stops_where_validation_gets_no_better(decay_traces):
     traces = decay_traces(40)
     traces.unit_par[:] = np.random.default_rng(1).uniform(-1, 1, traces.unit_par.shape)  # nothing to learn
-    _, history = train_member(_task(traces), Budget(300), lambda *_: None)
+    history = train_member(_task(traces), Budget(300), lambda *_: None).history
     assert len(history.epochs) < 150 and history.stale == 25
 
 

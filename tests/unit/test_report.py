@@ -16,7 +16,16 @@ from nrn_mlfit.simulator.session import Session
 TIME = np.arange(500) * 0.1
 VOLTS = np.where(TIME % 10 < 0.5, 30.0, -70.0)[None, None]
 CURRENT = np.full((1, 500), 0.1)
-VALUE = {"name": "gna", "value": 4.0, "low": 0.0, "high": 10.0, "unit": "pS/um2", "spread": 0.5, "usual_error": 1.0, "truth": 5.0}
+VALUE = {
+    "name": "gna",
+    "value": 4.0,
+    "low": 0.0,
+    "high": 10.0,
+    "unit": "pS/um2",
+    "spread": 0.5,
+    "usual_error": 1.0,
+    "truth": 5.0,
+}
 
 
 def draw(path, simulated=VOLTS, values=(VALUE,), verdict="in range", numbers=None):

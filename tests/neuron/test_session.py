@@ -1,0 +1,138 @@
+"""One live cell: state never leaks, steps are whole parts of the sample step, failures are statuses."""
+
+import numpy as np
+import pytest
+
+from nrn_mlfit import cells, stimuli
+from nrn_mlfit.errors import CellError
+from nrn_mlfit.shards import Status
+from nrn_mlfit.simulator import Session
+from nrn_mlfit.simulator.neuron import NeuronEngine
+
+TEMPLATE = """
+begintemplate {name}
+public soma, all, somatic, apical, fail, break_it
+create soma, apic
+objref all, somatic, apical
+proc init() {{
+    all = new SectionList() somatic = new SectionList() apical = new SectionList()
+    connect apic(0), soma(1)
+    soma {{ L = diam = 20  insert pas  all.append() somatic.append() }}
+    apic {{ L = 200 diam = 2 nseg = 3  insert pas  all.append() apical.append() }}
+}}
+proc fail() {{ if ($1 > 5) execerror("too much", "") }}
+endtemplate {name}
+"""
+FILE = """
+name: {name}
+hoc: cell.hoc
+template: {name}
+v_init: -70
+dt: 0.025
+probes: {{soma: "soma(0.5)", tip: "apic(1)"}}
+stimulus:
+  - {{kind: step, scale: 0.01, delay: 5, duration: 20, total: 30, dt: {dt}}}
+  - {{kind: ramp, scale: 0.02, delay: 5, duration: 20, total: 30, dt: {dt}}}
+parameters:
+  {parameter}
+"""
+LEAK = "g_pas.all: {low: 0.00001, high: 0.001, unit: S/cm2, scale: log}"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name, parameter=LEAK, dt=0.05):
+        (tmp_path / "cell.hoc").write_text(TEMPLATE.format(name=name))
+        path = tmp_path / "cell.yaml"
+        path.write_text(FILE.format(name=name, parameter=parameter, dt=dt))
+        return cells.load(path)
+
+    return write
+
+
+@pytest.fixture(scope="module", params=["izhikevich", "ball_two_sticks"])
+def session(request):
+    return Session(cells.load(request.param))
+
+
+def test_a_set_after_another_equals_the_set_alone(session):
+    space, stimulus = session.model.space, session.model.protocol.stimuli[0]
+    sets = space.to_phys(space.draw(3, 0, 4))
+    session.set(sets[0])
+    alone = session.run(stimulus)
+    for other in sets[1:]:
+        session.set(other)
+        session.run(stimulus)
+        session.set(sets[0])
+        assert np.array_equal(session.run(stimulus), alone)
+
+
+def test_shorter_runs_are_the_beginning_of_longer_ones(session):
+    stimulus = session.model.protocol.stimuli[0]
+    whole = session.run(stimulus)
+    assert whole.shape == (1, 14500)
+    assert np.array_equal(session.run(stimulus, 700), whole[:, :700])
+
+
+@pytest.mark.parametrize(("dt", "substeps"), [(0.05, 2), (0.025, 1), (0.03, 2), (0.1, 4)])
+def test_the_step_is_the_largest_whole_part_of_the_sample_step_up_to_dt(write, dt, substeps):
+    model = write(f"Steps{substeps}of{round(1000 * dt)}", dt=dt)
+    assert model.substeps == substeps
+    assert model.step == pytest.approx(dt / substeps) and model.step <= model.dt * (1 + 1e-9)
+
+
+def test_probes_and_stimuli_shape_the_traces(write):
+    engine = NeuronEngine(write("TwoByTwo"))
+    volts, status = engine.run(np.array([[1e-4], [1e-5]]))
+    assert volts.shape == (2, 2, 2, 600) and (status == Status.OK).all()
+    # the tip follows the soma of a passive cell, and less resistance to the outside means less voltage
+    rise = volts.max(axis=-1) + 70
+    assert (rise[:, 0] > rise[:, 1]).all() and (rise[1] > rise[0]).all()
+
+
+def test_samples_lie_on_the_integration_steps(write):
+    traces = []
+    for name, dt in (("Coarse", 0.05), ("Fine", 0.025)):
+        session = Session(write(name, dt=dt))
+        session.set([1e-4])
+        traces.append(session.run(session.model.protocol.stimuli[1])[0])
+    assert np.abs(traces[0] - traces[1][::2]).max() < 0.02  # a ramp is the same current at either sampling
+
+
+def test_a_unit_that_is_not_the_mod_files_is_refused(write):
+    model = write("Unit", parameter="g_pas.all: {low: 1, high: 2, unit: pS/um2}")
+    with pytest.raises(CellError) as error:
+        Session(model)
+    assert str(error.value) == "parameter g_pas.all: unit is pS/um2, but NEURON has g_pas in S/cm2"
+
+
+def test_a_section_list_that_is_not_public_is_named(write):
+    with pytest.raises(CellError) as error:
+        Session(write("Lists", parameter="g_pas.axonal: {low: 1, high: 2}"))
+    assert str(error.value) == "parameter g_pas.axonal: the template has no public axonal; add it to `public`"
+
+
+def test_an_error_in_hoc_is_a_status_and_the_next_set_goes_on(write, capfd):
+    model = write("Fails", parameter='level: {low: 0, high: 10, sets: ["fail()"]}')
+    volts, status = NeuronEngine(model).run(np.array([[1.0], [9.0], [2.0]]))
+    assert status.tolist() == [Status.OK, Status.HOC_ERROR, Status.OK]
+    assert np.array_equal(volts[0], volts[2])
+
+
+def test_a_voltage_beyond_int16_is_a_status(write):
+    model = write("Shock", parameter="e_pas.all: {low: -500, high: 500, unit: mV}")
+    _, status = NeuronEngine(model).run(np.array([[-70.0], [-450.0], [400.0]]))
+    assert status.tolist() == [Status.OK, Status.VOLTAGE_RANGE, Status.VOLTAGE_RANGE]
+
+
+def test_what_is_no_number_is_a_status(write):
+    model = write("Nan", parameter="e_pas.all: {low: -500, high: 500, unit: mV}")
+    _, status = NeuronEngine(model).run(np.array([[np.nan], [-70.0]]))
+    assert status.tolist() == [Status.NON_FINITE, Status.OK]
+
+
+def test_another_stimulus_replaces_the_one_before(session):
+    chirp, step = session.model.protocol.stimuli[0], stimuli.step(0.0, total=20)
+    before = session.run(chirp, 1000)
+    session.run(step)
+    assert np.array_equal(session.run(chirp, 1000), before)

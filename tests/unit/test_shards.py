@@ -1,0 +1,99 @@
+"""Shards: what is written is read back, the same content gives the same bytes, damage is noticed."""
+
+import numpy as np
+import pytest
+
+from nrn_mlfit import shards, textfile
+from nrn_mlfit.errors import ShardError
+from nrn_mlfit.shards import Shard, Status
+
+MANIFEST = {
+    "content_hash": "abc",
+    "seed": 1,
+    "dt": 0.02,
+    "t0": 1.0,
+    "engine": "neuron",
+    "cell": {"name": "x", "parameters": [{"name": "zeta"}, {"name": "alpha"}]},
+    "protocol": [{"kind": "step"}],
+    "versions": {"nrn_mlfit": "0"},
+}
+
+
+def shard(sets=5, first=0):
+    random = np.random.default_rng(first)
+    volts = random.uniform(-90, 60, (sets, 1, 1, 400))
+    unit = random.uniform(-1, 1, (sets, 2))
+    status = np.zeros(sets, np.uint8)
+    counts = shards.to_counts(volts)
+    counts[1], status[1] = shards.MISSING, Status.NON_FINITE
+    return volts, Shard(unit * 3, unit, counts, status, np.ones((1, 500)), shards.attributes_of(MANIFEST, first))
+
+
+@pytest.fixture
+def path(tmp_path):
+    shards.write(tmp_path / shards.name_of(0), shard()[1])
+    return tmp_path / shards.name_of(0)
+
+
+def test_what_is_written_is_read_to_half_a_count(path):
+    volts, wrote = shard()
+    found = shards.read(path)
+    assert np.array_equal(found.unit_par, wrote.unit_par) and np.array_equal(found.phys_par, wrote.phys_par)
+    assert np.abs(shards.to_millivolts(found.volts)[found.ok] - volts[found.ok]).max() < 0.00501
+    assert found.ok.tolist() == [True, False, True, True, True]
+    assert found.parameter_names == ["zeta", "alpha"]  # in the order of the columns
+    assert np.array_equal(shards.read(path, [3]).volts[0], found.volts[3])
+    assert shards.rows(path) == 5
+
+
+def test_the_same_content_gives_the_same_bytes(path, tmp_path):
+    shards.write(tmp_path / "again.h5", shard()[1])
+    assert (tmp_path / "again.h5").read_bytes() == path.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["again.h5", path.name]
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.2, 0.6, 0.95, 0.999])
+def test_a_file_cut_short_is_refused(path, share):
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    assert shards.rows(path) == 0
+    with pytest.raises(ShardError, match="cut short or damaged .*; delete it and simulate again to make it anew"):
+        shards.read(path)
+
+
+def test_no_flipped_bit_changes_what_is_read(path):
+    whole, random = path.read_bytes(), np.random.default_rng(4)
+    right = shards.read(path)
+    for at in random.integers(0, len(whole), 300):
+        broken = bytearray(whole)
+        broken[at] ^= 1 << int(random.integers(8))
+        path.write_bytes(broken)
+        try:
+            found = shards.read(path)
+        except ShardError:
+            continue
+        for name in ("volts", "unit_par", "phys_par", "status", "currents"):  # the flip hit a byte that nothing reads
+            assert np.array_equal(getattr(found, name), getattr(right, name)), (at, name)
+
+
+def run(folder, content="abc", first=0, seed=1):
+    textfile.write_atomic(folder / "run.json", textfile.to_json({**MANIFEST, "content_hash": content, "seed": seed}))
+    shards.write(folder / shards.name_of(first), shard(first=first)[1])
+    return folder
+
+
+def test_runs_of_one_cell_are_loaded_together_without_their_failures(tmp_path):
+    traces = shards.load_runs([run(tmp_path / "a"), run(tmp_path / "b", first=7, seed=2)])
+    assert traces.volts.shape == (8, 1, 1, 400) and traces.unit_par.shape == (8, 2)
+    assert not (traces.volts == shards.MISSING).any()
+    assert len(shards.load_runs([tmp_path / "a"], limit=3).volts) == 3
+
+
+def test_runs_of_two_cells_are_not_mixed(tmp_path):
+    with pytest.raises(ShardError, match="another cell or protocol than .*a; train on runs of one cell"):
+        shards.load_runs([run(tmp_path / "a"), run(tmp_path / "b", "def")])
+
+
+def test_the_same_sets_are_not_taken_twice(tmp_path):
+    with pytest.raises(ShardError, match=r"the same sets as .*a \(seed 1\); name one of them"):
+        shards.load_runs([run(tmp_path / "a"), run(tmp_path / "b")])
