@@ -37,9 +37,10 @@ def _run(arguments) -> int:
 
 
 def _explain(error: MlfitError) -> int:
-    if workers.launched_rank() == 0 or not error.agreed:
+    alike = error.agreed or not workers.met()  # before the ranks meet, all read the same command and files
+    if workers.launched_rank() == 0 or not alike:
         print(f"nrn-mlfit: {error}", file=sys.stderr, flush=True)
-    if not error.agreed:
+    if not alike:
         workers.abort(str(error), error.exit_code)
     return error.exit_code
 

@@ -260,7 +260,7 @@ def _read_npz(path):
 def _read_csv(path):
     try:
         table = np.genfromtxt(path, delimiter=",", names=True)
-    except ValueError:  # lines of different length, or no text
+    except (ValueError, IndexError):  # lines of different length, no text, nothing
         table = np.empty(0)
     if not table.dtype.names or not {"time", "current"} <= set(table.dtype.names) or table.size < 2:
         raise StimulusError(f"{path.name}: needs a first line `time,current`, then samples in ms and nA")

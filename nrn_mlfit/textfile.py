@@ -43,7 +43,7 @@ class _Loader(yaml.SafeLoader):
 
 # YAML 1.1, which PyYAML reads, takes 1e-4 for a word: 1.0e-4 alone is a number there. People write the former.
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+"), list("-+.0123456789")
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
 
 
@@ -66,7 +66,7 @@ def read_yaml(path: Path, error: type[MlfitError] = CellError):
     except yaml.MarkedYAMLError as problem:
         line = problem.problem_mark.line + 1 if problem.problem_mark else 1
         raise error(f"{path}, line {line}: {problem.problem}") from None
-    except yaml.YAMLError as problem:
+    except (yaml.YAMLError, ValueError) as problem:  # a ValueError is a day 2019-13-41, or !!int x
         raise error(f"{path}: not YAML ({problem})") from None
 
 

@@ -147,9 +147,14 @@ def launched_rank() -> int:
     return max([int(os.environ[name]) for name in RANKS if os.environ.get(name, "").isdigit()], default=0)
 
 
+def met() -> bool:
+    """Whether MPI has been started in this process."""
+    return "mpi4py.MPI" in sys.modules
+
+
 def abort(reason: str, code: int):
     """End the whole MPI job when this rank alone cannot go on, so that the others do not wait for ever."""
-    if launched_size() == 1 or "mpi4py.MPI" not in sys.modules:
+    if launched_size() == 1 or not met():
         return
     from mpi4py import MPI
 

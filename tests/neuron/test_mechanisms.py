@@ -1,0 +1,93 @@
+"""MOD files: found, compiled once however many ask, and kept by what they hold."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nrn_mlfit import cells
+from nrn_mlfit.simulator import mechanisms
+
+LEAK = """
+NEURON { SUFFIX lk_%s RANGE g NONSPECIFIC_CURRENT i }
+PARAMETER { g = 0.001 (S/cm2) }
+ASSIGNED { v (mV) i (mA/cm2) }
+BREAKPOINT { i = g*v }
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("NEURON {\n    SUFFIX na\n}", ["na"]),
+        ("NEURON { SUFFIX lk RANGE g }", ["lk"]),
+        ("TITLE a POINT_PROCESS x\nNEURON { POINT_PROCESS Syn }", ["Syn"]),
+        ("COMMENT\nSUFFIX old\nENDCOMMENT\nNEURON { : SUFFIX older\n SUFFIX new_one ? SUFFIX odd\n}", ["new_one"]),
+    ],
+)
+def test_names_are_found_where_they_count(text, names, tmp_path):
+    (tmp_path / "x.mod").write_text(text)
+    assert mechanisms.names_in(tmp_path / "x.mod") == names
+
+
+def test_shipped_mechanisms_are_there(h):
+    for path in sorted(cells.shipped_folder("mod").glob("*.mod")):
+        for name in mechanisms.names_in(path):
+            assert h.name_declared(name), name
+
+
+def test_the_key_follows_the_bytes(tmp_path):
+    (tmp_path / "a.mod").write_text("one")
+    before = mechanisms.key_of(tmp_path)
+    (tmp_path / "a.mod").write_text("two")
+    assert mechanisms.key_of(tmp_path) != before
+
+
+def test_four_at_once_compile_once(tmp_path):
+    (tmp_path / "mod").mkdir()
+    (tmp_path / "mod" / "lk.mod").write_text(LEAK % "four")
+    code = (
+        f"import os; os.environ['NRN_MLFIT_CACHE'] = {str(tmp_path / 'ca che ü')!r}\n"
+        "from pathlib import Path\nfrom nrn_mlfit.simulator import mechanisms as m\nfrom nrn_mlfit.simulator.door import hoc\n"
+        f"m.load_mechanisms(Path({str(tmp_path / 'mod')!r}))\nprint(hoc().name_declared('lk_four'))\n"
+    )
+    four = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [p.communicate(timeout=120)[0].strip() for p in four] == ["1.0"] * 4
+    built = [p for p in (tmp_path / "ca che ü" / "mechanisms").iterdir() if p.is_dir()]
+    assert len(built) == 1 and [p.name for p in built[0].iterdir()] == ["libnrnmech.so"]
+
+
+def test_a_build_is_not_made_twice(tmp_path, monkeypatch):
+    folder = cells.shipped_folder("mod")
+    library = mechanisms.build(folder)
+    before = library.stat().st_mtime_ns
+    time.sleep(0.01)
+    assert mechanisms.build(folder) == library and library.stat().st_mtime_ns == before
+
+
+def test_two_versions_of_a_mechanism_do_not_share_a_process(tmp_path):
+    texts = [LEAK % "two", (LEAK % "two").replace("0.001", "0.002")]
+    for number, text in enumerate(texts):
+        (tmp_path / f"mod{number}").mkdir()
+        (tmp_path / f"mod{number}" / "lk.mod").write_text(text)
+    code = (
+        "from nrn_mlfit.simulator import load_mechanisms\nfrom nrn_mlfit.errors import MechanismError\n"
+        f"load_mechanisms({str(tmp_path / 'mod0')!r}); load_mechanisms({str(tmp_path / 'mod0')!r})\n"
+        f"try:\n    load_mechanisms({str(tmp_path / 'mod1')!r})\nexcept MechanismError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == (
+        "lk_two: already loaded in this process from other MOD files; NEURON can hold one version, "
+        "so start a new Python (and import nrn_mlfit before neuron)"
+    ), done.stderr
+
+
+def test_an_x86_64_folder_in_the_working_folder_is_not_loaded(tmp_path):
+    (tmp_path / "lk.mod").write_text(LEAK % "cwd")
+    subprocess.run([mechanisms.nrnivmodl()], cwd=tmp_path, check=True, capture_output=True)
+    assert list(tmp_path.glob("*/libnrnmech.so"))
+    code = "from nrn_mlfit.simulator.door import hoc\nprint(hoc().name_declared('lk_cwd'))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.strip() == "0.0" and Path.cwd() != tmp_path

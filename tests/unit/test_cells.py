@@ -1,0 +1,118 @@
+"""Cell files: read by one strict reader, copied without loss, known by a digest."""
+
+import pytest
+
+from nrn_mlfit import cells
+from nrn_mlfit.errors import MlfitError
+
+FILE = """\
+name: mine
+hoc: sub/mine.hoc
+files: [sub/morph/x.swc]
+template: Mine
+mod: mod
+celsius: 34
+v_init: -65
+probes: {soma: "soma(0.5)", tip: "dend[3](1)"}
+inject: soma(0.5)
+stimulus: {kind: step, scale: 1e-1}
+geometry: {length: 12.5}
+parameters:
+  gbar_na.somatic: {low: 1, high: 2, unit: pS/um2, scale: log}
+  rm: {low: 1, high: 2, sets: ["set_rm()", v@cell]}
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "cell" / "sub" / "morph").mkdir(parents=True)
+    (tmp_path / "cell" / "mod").mkdir()
+    (tmp_path / "cell" / "sub" / "mine.hoc").write_text("begintemplate Mine\nendtemplate Mine\n")
+    (tmp_path / "cell" / "sub" / "morph" / "x.swc").write_bytes(b"\xff 1 1 0 0 0 1 -1\n")
+    (tmp_path / "cell" / "mod" / "na.mod").write_text("NEURON { SUFFIX na }\n")
+    (tmp_path / "cell" / "cell.yaml").write_text(FILE)
+    return tmp_path / "cell" / "cell.yaml"
+
+
+def refused(path, old="", new=""):
+    if old:
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(MlfitError) as error:
+        cells.load(path)
+    return str(error.value).removeprefix(str(path)).lstrip(":, ")
+
+
+def test_a_cell_file_says_what_it_says(path):
+    cell = cells.load(path)
+    assert (cell.name, cell.template, cell.celsius, cell.v_init, cell.dt) == ("mine", "Mine", 34, -65, 0.025)
+    assert cell.space.names == ["gbar_na.somatic", "rm"]
+    assert cell.space.parameters[0].sets == ("gbar_na.somatic",)
+    assert cell.space.parameters[1].sets == ("set_rm()", "v@cell")
+    assert list(cell.probes) == ["soma", "tip"] and cell.protocol.stimuli[0].scale == 0.1
+
+
+def test_a_folder_with_one_cell_file_is_that_cell(path):
+    assert cells.load(path.parent).digest() == cells.load(path).digest()
+
+
+def test_shipped_cells_are_known_by_name():
+    assert [cells.load(name).name for name in cells.SHIPPED] == list(cells.SHIPPED)
+
+
+@pytest.mark.parametrize("name", [*cells.SHIPPED, "mine"])
+def test_a_copy_is_the_same_cell(name, path, tmp_path):
+    cell = cells.load(path if name == "mine" else name)
+    copy = cells.load(cells.bundle(cell, tmp_path / "copy"))
+    assert copy.digest() == cell.digest() and copy.protocol.digest() == cell.protocol.digest()
+    assert cells.load(cells.bundle(copy, tmp_path / "again")).digest() == cell.digest()
+
+
+@pytest.mark.parametrize("what", ["sub/mine.hoc", "mod/na.mod", "sub/morph/x.swc", "cell.yaml"])
+def test_the_digest_follows_every_file(path, what):
+    before, file = cells.load(path).digest(), path.parent / what
+    old, new = (b"34", b"35") if what == "cell.yaml" else (file.read_bytes()[-2:-1], b"X")
+    file.write_bytes(file.read_bytes().replace(old, new))
+    assert cells.load(path).digest() != before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("celsius: 34", "celcius: 34", "unknown key 'celcius'; a cell file takes "),
+        ("celsius: 34", "celsius: warm", "celsius: must be a number, got 'warm'"),
+        ("celsius: 34", "celsius: 34\ncelsius: 35", "line 7: 'celsius' is given twice"),
+        ("name: mine", "name: &a mine\n" + "v_init: *a", "line 2: aliases are not allowed"),
+        ("name: mine", "name: " + "[" * 20 + "]" * 20, "line 1: nested too deeply"),
+        ("name: mine", "name: {", "line 3: expected ',' or '}', but got ':'"),
+        ("hoc: sub/mine.hoc", "hoc: nowhere.hoc", "nowhere.hoc does not exist; paths are relative to the cell file"),
+        ("mod: mod", "mod: sub", "holds no .mod file; paths are relative to the cell file"),
+        ("template: Mine\n", "", "template: missing; a cell file needs name, hoc, template, stimulus, parameters"),
+        ("inject: soma(0.5)", "inject: soma(1.5)", "inject: 'soma(1.5)' is no site; write SECTION(x) with x in 0..1, "),
+        ("inject: soma(0.5)", "inject: soma", "inject: 'soma' is no site; "),
+        ('"soma(0.5)"', '"soma(0.5.1)"', "probe soma: 'soma(0.5.1)' is no site; "),
+        ("high: 2, unit", "high: 0.5, unit", "gbar_na.somatic: the range [1, 0.5] pS/um2 is empty or upside down"),
+        (
+            "high: 2, unit",
+            "top: 2, unit",
+            "parameter gbar_na.somatic: needs low and high, and may have unit, scale, sets",
+        ),
+        ("v@cell", "v-cell", "parameter rm: 'v-cell' sets nothing; write VARIABLE.LIST (gbar_na.somatic), "),
+        ("  rm:", "  'r\"m':", "'r\"m': a parameter's name is letters, digits, _ and dots, as in gbar_na.somatic"),
+        ("kind: step", "kind: stop", "no stimulus is called 'stop'; there are reset_chirp, step, ramp, noise, file"),
+    ],
+)
+def test_what_is_wrong_is_named(path, old, new, text):
+    assert text in refused(path, old, new)
+
+
+def test_a_file_too_large_to_be_a_cell(path):
+    path.write_text("name: mine\n" + "# " + "x" * 1_100_000)
+    assert "larger than 1000000 bytes" in refused(path)
+
+
+def test_places():
+    assert cells.place("gbar_na.somatic") == cells.Place("range", "gbar_na", "somatic")
+    assert cells.place("V@cell") == cells.Place("point", "V", "cell")
+    assert cells.place("set_rm()") == cells.Place("procedure", "set_rm", "")
+    assert cells.place("dend[3](0.25)") == cells.Place("site", "dend[3]", "0.25")
