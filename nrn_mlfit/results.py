@@ -20,11 +20,12 @@ class Result:
     comparison: Comparison
 
 
-def write(found: Fit, ensemble, recording: Recording, folder: Path) -> Result:
+def write(found: Fit, ensemble, recording: Recording, folder: Path | str) -> Result:
     """Write a fit's folder whole, re-simulate it in plain NEURON, and draw the overlay.
 
     Everything is made in a hidden folder beside it that gets the name at the end: a fit that has its name is whole.
     """
+    folder = Path(folder)
     check_free(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ holds the sets [first, first + N). Letters: N sets, K parameters, P probes, S st
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -210,9 +211,9 @@ class Traces:
     cell_folder: Path
 
 
-def load_runs(folders: list[Path], limit: int | None = None) -> Traces:
+def load_runs(folders: Sequence[Path | str], limit: int | None = None) -> Traces:
     """The sets with status ok of runs that share cell and protocol, at most `limit` of them."""
-    runs = [open_run(folder) for folder in folders]
+    runs = [open_run(Path(folder)) for folder in folders]
     first, seeds = runs[0], dict[int, Run]()
     for run in runs:
         if run.manifest["content_hash"] != first.manifest["content_hash"]:

@@ -64,7 +64,7 @@ class Summary:
 def simulate(
     model: CellModel,
     samples: int,
-    folder: Path,
+    folder: Path | str,
     seed: int = 1,
     sets_a_shard: int = SETS_A_SHARD,
     report: progress.Report = progress.silent,
@@ -74,7 +74,7 @@ def simulate(
     Under an MPI launcher every rank calls this and shares the work; the summary is rank 0's. Raises ShardError if
     the folder holds another run.
     """
-    team = workers.connect()
+    folder, team = Path(folder), workers.connect()
     manifest = describe(model, seed, sets_a_shard)
     team.once(lambda: shards.check_free(folder, manifest))
     team.once(lambda: _compile(model, report))

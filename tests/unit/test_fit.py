@@ -1,0 +1,165 @@
+"""A Fit from an ensemble that answers what the test wants: values, spreads, verdicts, and what is refused."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from pytest import approx
+
+from nrn_mlfit import fit, stimuli
+from nrn_mlfit.errors import EnsembleError, FitError
+from nrn_mlfit.parameters import Parameter, ParameterSpace
+from nrn_mlfit.recordings import Recording
+from nrn_mlfit.stimuli import Protocol
+
+CHIRP = stimuli.reset_chirp(0.2)
+SPACE = ParameterSpace((Parameter("g", 100, 300, "pS/um2"), Parameter("tau", 1, 100, "ms", scale="log")))
+
+
+@pytest.fixture
+def ensemble():
+    """A function: an ensemble whose M members answer `answers` (M, 2) to any trace."""
+
+    def make(*answers, protocol=None):
+        return SimpleNamespace(
+            space=SPACE,
+            protocol=protocol or Protocol((CHIRP,)),
+            probes={"soma": "soma(0.5)"},
+            voltage_range=(-80.0, 40.0),
+            validation_rms=np.array([0.5, 0.02]),
+            predict=lambda volts: np.array(answers)[:, None],
+            provenance=lambda: {"cell": "mine"},
+        )
+
+    return make
+
+
+@pytest.fixture
+def recording():
+    volts = np.linspace(-70, 30, 9000)
+    return Recording(volts, 3 * CHIRP.window, 0.02, "mine.npz", truth={"g": 150.0})
+
+
+def test_values_are_the_members_mean_in_units(ensemble, recording):
+    found = fit.fit_recording(ensemble([-0.5, -1.0], [0.5, 1.0]), recording)
+    g, tau = found.values
+    assert (g.name, g.value, g.unit, g.low, g.high, g.unit_par) == ("g", approx(200), "pS/um2", 100, 300, approx(0))
+    assert g.spread == approx(np.std([150, 250]))
+    assert (tau.value, tau.spread) == (approx(10), approx(np.std([1, 100])))
+    assert found.provenance == {"cell": "mine"} and found.recording["name"] == "mine.npz"
+
+
+def test_the_error_is_in_percent_of_the_range_where_the_truth_is_known(ensemble, recording):
+    g, tau = fit.fit_recording(ensemble([0, 0]), recording).values
+    assert (g.truth, g.error) == (150, approx(25))
+    assert (tau.truth, tau.error) == (None, None)
+
+
+def test_the_usual_error_is_that_of_unseen_cells_about_the_value(ensemble, recording):
+    g, tau = fit.fit_recording(ensemble([0, 0]), recording).values
+    assert g.usual_error == approx(0.5 * 100)
+    assert tau.usual_error == approx(0.02 * 10 * np.log(10), rel=1e-3)
+
+
+def test_a_trace_in_range_has_no_warning(ensemble, recording):
+    found = fit.fit_recording(ensemble([1.09, -1.01]), recording)
+    assert (found.warnings, found.verdict) == ((), "in range")
+    assert [v.value for v in found.values] == approx([300, 1])  # values stay inside their ranges
+
+
+def test_answers_beyond_their_range_are_out_of_range(ensemble, recording):
+    found = fit.fit_recording(ensemble([1.11, -1.03]), recording)
+    assert found.warnings == ("g lies above its range [100, 300] pS/um2", "tau lies below its range [1, 100] ms")
+    assert found.verdict == "OUT OF RANGE: do not trust these values"
+
+
+@pytest.mark.parametrize("extreme", [-81.5, 41.5])
+def test_voltages_that_were_never_seen_are_out_of_range(ensemble, recording, extreme):
+    volts = recording.volts.copy()
+    volts[0, 0, 4000] = extreme
+    (warning,) = fit.fit_recording(ensemble([0, 0]), replace(recording, volts=volts)).warnings
+    low, high = min(-70.0, extreme), max(30.0, extreme)
+    assert warning == f"voltages {low:.1f} to {high:.1f} mV leave what was trained on, -80.0 to 40.0 mV"
+
+
+def refused(ensemble, recording):
+    with pytest.raises(EnsembleError) as error:
+        fit.fit_recording(ensemble, recording)
+    return str(error.value)
+
+
+def test_another_sample_step_is_refused(ensemble, recording):
+    assert refused(ensemble([0, 0]), replace(recording, dt=0.05)) == (
+        "mine.npz: sampled every 0.05 ms, the ensemble needs 0.02 ms; "
+        "resample the recording, or train an ensemble for this step"
+    )
+
+
+def test_another_window_is_refused(ensemble, recording):
+    assert refused(ensemble([0, 0]), recording.cut(0, 100)) == (
+        "mine.npz: holds 5000 samples, the ensemble needs 9000 samples; "
+        "cut the recording to that window (`nrn-mlfit recording`)"
+    )
+
+
+def test_other_probes_or_stimuli_are_refused(ensemble, recording):
+    two = replace(recording, volts=np.zeros((2, 1, 9000)))
+    assert refused(ensemble([0, 0]), two) == (
+        "mine.npz: holds 2 probes x 1 stimuli x 9000 samples, the ensemble needs 9000 samples; "
+        "cut the recording to that window (`nrn-mlfit recording`)"
+    )
+
+
+def three_four_five(wave):
+    """4 x wave and 3 x something across it of the same size: 3/5 of the sum is not the wave."""
+    across = np.roll(wave, 1)[::-1]
+    across -= wave * (across @ wave) / (wave @ wave)
+    return 4 * wave + 3 * across * np.sqrt((wave @ wave) / (across @ across))
+
+
+@pytest.mark.parametrize(
+    ("current", "part"), [(-CHIRP.window, "all"), (0 * CHIRP.window, "all"), (three_four_five(CHIRP.window), "60%")]
+)
+def test_another_waveform_is_refused_whatever_its_scale(ensemble, recording, current, part):
+    assert refused(ensemble([0, 0]), replace(recording, currents=current)) == (
+        f"mine.npz: its current is not the ensemble's stimulus reset_chirp: {part} of it differs in shape; "
+        "simulate and train with this current (--stimulus), or fit a recording made with that stimulus"
+    )
+
+
+def test_a_recording_without_a_current_is_refused_until_it_is_named(ensemble, recording):
+    held, blind = ensemble([0, 0]), replace(recording, currents=None)
+    assert refused(held, blind) == (
+        "mine.npz: holds no current; say with --stimulus what was injected (the ensemble learned from reset_chirp)"
+    )
+    named = fit.with_stimulus(held, blind, "reset_chirp")
+    assert np.array_equal(named.currents[0], CHIRP.window)
+    with pytest.raises(EnsembleError) as error:
+        fit.with_stimulus(held, blind, "step")
+    assert str(error.value) == (
+        "--stimulus step: the ensemble learned from reset_chirp; name that, or use another ensemble"
+    )
+
+
+def test_the_stimulus_may_be_given_as_a_file(ensemble, recording, tmp_path):
+    held, blind = ensemble([0, 0]), replace(recording, currents=None)
+    np.savez(tmp_path / "same.npz", current=7 * CHIRP.window, dt=0.02)
+    np.savez(tmp_path / "other.npz", current=np.ones(9000), dt=0.02)
+    assert np.array_equal(fit.with_stimulus(held, blind, tmp_path / "same.npz").currents[0], CHIRP.window)
+    with pytest.raises(EnsembleError, match="other.npz: the ensemble learned from reset_chirp; name that"):
+        fit.with_stimulus(held, blind, tmp_path / "other.npz")
+
+
+def test_a_saved_fit_is_loaded_the_same(ensemble, recording, tmp_path):
+    found = fit.fit_recording(ensemble([0.1, 1.5]), recording)
+    found.save(tmp_path / "fit.json")
+    assert fit.load(tmp_path / "fit.json") == found
+    assert json.loads((tmp_path / "fit.json").read_text())["verdict"] == found.verdict
+
+
+def test_a_file_that_is_no_fit_is_refused(tmp_path):
+    (tmp_path / "fit.json").write_text('{"values": [{"name": "g"}]}')
+    with pytest.raises(FitError, match=r"fit\.json: is no fit \(.*\); make one with `nrn-mlfit fit`$"):
+        fit.load(tmp_path / "fit.json")
