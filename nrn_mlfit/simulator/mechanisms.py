@@ -36,6 +36,9 @@ def load_mechanisms(mod: Path | str | None = None):
     names, key = [n for path in sorted(folder.glob("*.mod")) for n in names_in(path)], key_of(folder)
     if key in _keys:
         return
+    if key in _keys_of_loaded_libraries():
+        _loaded.update(dict.fromkeys(names, key))
+        return
     _refuse_other_versions(names)
     library = build(folder)
     load_library(library)
@@ -146,6 +149,25 @@ def _cause(done) -> str:
 
 def _exists(name) -> bool:
     return bool(hoc().name_declared(name))
+
+
+def _keys_of_loaded_libraries() -> set[str]:
+    """The keys of MOD files that NEURON loaded by itself, as it does with an x86_64/ in the folder it starts in.
+
+    nrnivmodl leaves that folder beside the MOD files, or beside the mod/ that holds them; files that changed since do
+    not count.
+    """
+    hoc()
+    keys = set()
+    with contextlib.suppress(OSError):
+        maps = Path("/proc/self/maps").read_text(errors="replace")
+        for library in set(re.findall(rf"/.*/{re.escape(LIBRARY)}$", maps, re.MULTILINE)):
+            built, top = Path(library).stat().st_mtime, Path(library).parents[1]
+            for folder in (top, top / "mod"):
+                files = list(folder.glob("*.mod"))
+                if files and max(path.stat().st_mtime for path in files) <= built:
+                    keys.add(key_of(folder))
+    return keys
 
 
 def _refuse_other_versions(names):

@@ -84,6 +84,18 @@ def test_two_versions_of_a_mechanism_do_not_share_a_process(tmp_path):
     ), done.stderr
 
 
+def test_what_neuron_loaded_by_itself_is_taken_if_it_is_the_same(tmp_path):
+    (tmp_path / "mod").mkdir()
+    (tmp_path / "mod" / "lk.mod").write_text(LEAK % "own")
+    subprocess.run([mechanisms.nrnivmodl(), "mod"], cwd=tmp_path, check=True, capture_output=True)
+    code = "from neuron import h\nimport nrn_mlfit\nnrn_mlfit.load_mechanisms('mod')\nprint(h.name_declared('lk_own'))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.strip() == "1.0", done.stderr
+    (tmp_path / "mod" / "lk.mod").write_text((LEAK % "own").replace("0.001", "0.002"))
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert "lk_own: already loaded in this process from other MOD files" in done.stderr
+
+
 def test_an_x86_64_folder_in_the_working_folder_is_not_loaded(tmp_path):
     (tmp_path / "lk.mod").write_text(LEAK % "cwd")
     subprocess.run([mechanisms.nrnivmodl()], cwd=tmp_path, check=True, capture_output=True)
