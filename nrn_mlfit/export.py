@@ -20,6 +20,7 @@ from nrn_mlfit.stimuli import Protocol
 OURS = {"fit.hoc", "fitted_cell.hoc"}
 SECTION_VARIABLES = ("L", "Ra", "nseg", "diam", "cm")  # in every section, whatever mechanisms it has
 BUILT_IN = ("pas", "hh", "extracellular")
+ION = re.compile(r"[ei]([a-z]\w*)|([a-z]\w*)[io]")  # ena, ina; nai, nao
 
 
 def write(fit: Fit, model: CellModel, protocol: Protocol, folder: Path):
@@ -100,7 +101,7 @@ proc expect() { if ($1 != $2) { execerror($s3, "is not as fitted") } }"""
 
 def _function(template, body) -> list[str]:
     inside = [f"cell = new {template}()", *body, "return cell"]
-    return ["obfunc fitted_cell() { local x  localobj cell", *(f"    {line}" for line in inside), "}"]
+    return ["obfunc fitted_cell() { local x, n  localobj cell", *(f"    {line}" for line in inside), "}"]
 
 
 def _assignment(name, target, mechanisms) -> list[str]:
@@ -112,12 +113,15 @@ def _assignment(name, target, mechanisms) -> list[str]:
         variable = f"cell.{spot.where}.{spot.name}"
         return [f"{variable} = x", f'expect({variable}, x, "{name}")']
     start = f"forsec cell.{spot.where} {_if_there(spot.name, mechanisms)}"
-    return [f"{start}{spot.name} = x", f'{start}expect({spot.name}, x, "{name}")']
+    counted = ["n = 0", f"{start}{{ {spot.name} = x  n += 1 }}", f'expect(n > 0, 1, "{name}")']
+    return [*counted, f'{start}expect({spot.name}, x, "{name}")']
 
 
 def _if_there(variable, mechanisms) -> str:
-    """Only sections with the mechanism of `gbar_na` can have it set; names of either may hold underscores."""
+    """Only sections with the mechanism of `gbar_na` (or the ion of `ena`) can have it set; names may hold underscores."""
     owners = [name for name in mechanisms if variable.endswith(f"_{name}")]
+    if not owners and variable not in SECTION_VARIABLES and (ion := ION.fullmatch(variable)):
+        owners = [f"{ion[1] or ion[2]}_ion"]
     return f'if (ismembrane("{max(owners, key=len)}")) ' if owners else ""
 
 

@@ -76,7 +76,8 @@ def _nrniv(folder, script, out):
         command, cwd=folder, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL
     )
     if done.returncode or not out.is_file() or not out.stat().st_size:
-        lines = [x.strip() for x in (done.stderr + done.stdout).splitlines() if "nrniv:" in x or "rror" in x]
+        said = (x.strip() for x in (done.stderr + done.stdout).splitlines())
+        lines = [x for x in said if x and not x.endswith("nrniv:")]
         raise FitError(f"{folder}: fit.hoc does not run in NEURON ({'; '.join(lines[:2]) or 'no message'})")
 
 
