@@ -7,12 +7,12 @@ import pytest
 from click.testing import CliRunner
 
 from nrn_mlfit import recordings, stimuli
-from nrn_mlfit.cli.recording import recording
+from nrn_mlfit.cli import cli
 from nrn_mlfit.errors import RecordingError
 
 
 def run(*words):
-    return CliRunner().invoke(recording, [str(w) for w in words], catch_exceptions=False)
+    return CliRunner().invoke(cli, ["recording", *map(str, words)], catch_exceptions=False)
 
 
 @pytest.fixture
