@@ -56,3 +56,16 @@ def test_nothing_of_a_machine_or_a_run_is_tracked():
     for name in done.stdout.split():
         assert not re.search(r"(^|/)(x86_64|build|dist|__pycache__|\.venv|demo)/", name), name
         assert (TOP / name).stat().st_size < 2_000_000, name
+
+
+def test_every_library_that_is_imported_is_required_and_used():
+    lines = [*SETUP["options"]["install_requires"].split(), *SETUP["options.extras_require"]["mpi"].split()]
+    required = {re.split(r"[^\w-]", line)[0].lower() for line in lines}
+    text = "\n".join(path.read_text() for path in (TOP / "nrn_mlfit").rglob("*.py"))
+    imported = set(re.findall(r"^\s*(?:from|import) (\w+)", text, re.MULTILINE))
+    foreign = imported - set(sys.stdlib_module_names) - {"nrn_mlfit"}
+    assert {"pyyaml" if name == "yaml" else name for name in foreign} == required - {"mpich"}  # mpich brings mpiexec
+
+
+def test_the_type_mark_is_package_data():
+    assert (TOP / "nrn_mlfit" / "py.typed").exists() and "py.typed" in DATA["nrn_mlfit"]

@@ -28,6 +28,9 @@ def load_file(path: Path) -> bool:
 
 
 def load_library(path: Path):
-    """Load compiled mechanisms; that nothing is raised does not mean that they are there."""
-    with contextlib.chdir(path.parent):
-        hoc().nrn_load_dll(f"./{path.name}")
+    """Load compiled mechanisms; that nothing is raised does not mean that they are there.
+
+    By its folder's name, too: under a name that is loaded already, dlopen gives that other library again.
+    """
+    with contextlib.chdir(path.parent.parent):
+        hoc().nrn_load_dll(f"./{path.parent.name}/{path.name}")

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nrn_mlfit import cells, export
+from nrn_mlfit import cells, export, resimulate
 from nrn_mlfit.errors import FitError
 from nrn_mlfit.fit import Fit, Value
 from nrn_mlfit.simulator import Session, load_cell
+from nrn_mlfit.simulator.mechanisms import nrnivmodl
 
 BIN = Path(sys.executable).parent
 NAMES = ("izhikevich", "ball_two_sticks", "mainen")
@@ -125,3 +126,82 @@ def test_a_recording_s_name_stays_in_its_comment(name, models, folders, tmp_path
     done = plain_neuron(tmp_path / "fit", ["fit.hoc", "-c", 'print "still here"', "-c", "quit()"])
     assert "still here" in done.stdout, done.stderr
     assert not (tmp_path / "fit" / "owned").exists()
+
+
+OWN_MOD = """NEURON { SUFFIX K_t2 USEION k READ ek WRITE ik RANGE gK_tbar }
+UNITS { (S) = (siemens) (mV) = (millivolt) (mA) = (milliamp) }
+PARAMETER { gK_tbar = 0.001 (S/cm2) }
+ASSIGNED { v (mV) ek (mV) ik (mA/cm2) }
+BREAKPOINT { ik = gK_tbar*(v - ek)*(1 + v*v*1e-4) }
+"""
+OWN_HOC = """// L\xe4nge in \xb5m
+begintemplate NAME
+public soma, apic, all
+create soma, apic
+objref all
+proc init() {
+    all = new SectionList()
+    connect apic(0), soma(1)
+    soma { L = diam = 20  insert hh  insert K_t2  all.append() }
+    apic { L = 200  diam = 2  nseg = 3  insert pas  all.append() }
+}
+endtemplate NAME
+"""
+OWN_FILE = """name: own
+hoc: own.hoc
+template: NAME
+mod: mod
+files: [note.txt]
+celsius: 6.3
+dt: {dt}
+probes: {{soma: "soma(0.5)", tip: apic(1)}}
+stimulus:
+  - {{kind: noise, scale: 0.1, delay: 5, total: 100, dt: {sample}}}
+  - {{kind: step, scale: 1, delay: 5, duration: 20, total: 100, dt: {sample}}}
+parameters:
+  gK_tbar_K_t2.all: {{low: 1e-5, high: 1e-3, unit: S/cm2, scale: log}}  # no dendrite has it
+  gnabar_hh.all: {{low: 0.05, high: 0.2, unit: S/cm2}}
+  ena.all: {{low: 40, high: 60, unit: mV}}
+"""
+OWN_VALUES = (2e-5, 0.15, 55.0)
+
+
+def own_cell(folder, dt, sample, template):
+    (folder / "mod").mkdir(parents=True)
+    (folder / "mod" / "k.mod").write_text(OWN_MOD)
+    (folder / "own.hoc").write_bytes(OWN_HOC.replace("NAME", template).encode("latin-1"))
+    (folder / "note.txt").write_bytes(b"\xff\xfe\x00")
+    (folder / "own.yaml").write_text(OWN_FILE.format(dt=dt, sample=sample).replace("NAME", template))
+    return cells.load(folder)
+
+
+@pytest.mark.parametrize(("dt", "sample", "substeps"), [(0.025, 0.05, 2), (0.02, 0.05, 3), (0.015, 0.1, 7)])
+def test_own_cells_give_the_same_traces_whatever_their_steps_channels_and_bytes(dt, sample, substeps, tmp_path):
+    model = own_cell(tmp_path / "own", dt, sample, f"OwnOf{substeps}")
+    session = Session(model)
+    session.set(OWN_VALUES)
+    own = np.stack([session.run(s) for s in model.protocol.stimuli], axis=1)
+    export.write(fit_of(model, OWN_VALUES), model, model.protocol, tmp_path / "fit")
+    again = resimulate.run(tmp_path / "fit", 2, 2)
+    assert (model.substeps, own.shape) == (substeps, (2, 2, round(100 / sample)))
+    assert np.abs(again[..., ::substeps] - own).max() == 0
+    assert own.max() > 0, "it should spike"
+    assert (tmp_path / "fit" / "note.txt").read_bytes() == (tmp_path / "own" / "note.txt").read_bytes()
+
+
+def test_a_fit_that_its_user_has_compiled_is_still_resimulated(tmp_path):
+    model = own_cell(tmp_path / "own", 0.025, 0.1, "OwnCompiled")
+    export.write(fit_of(model, OWN_VALUES), model, model.protocol, tmp_path / "fit")
+    before = resimulate.run(tmp_path / "fit", 2, 2)
+    subprocess.run([nrnivmodl(), "mod"], cwd=tmp_path / "fit", check=True, capture_output=True)
+    assert np.array_equal(resimulate.run(tmp_path / "fit", 2, 2), before)
+
+
+def test_a_value_without_a_place_stops_fit_hoc_with_its_name(tmp_path):
+    model = own_cell(tmp_path / "own", 0.025, 0.1, "OwnWithout")
+    export.write(fit_of(model, OWN_VALUES), model, model.protocol, tmp_path / "fit")
+    hoc = tmp_path / "fit" / "own.hoc"
+    hoc.write_bytes(hoc.read_bytes().replace(b"insert K_t2", b""))
+    with pytest.raises(FitError) as error:
+        resimulate.run(tmp_path / "fit", 2, 2)
+    assert "gK_tbar_K_t2.all is not as fitted" in str(error.value)

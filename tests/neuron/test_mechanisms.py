@@ -103,3 +103,16 @@ def test_an_x86_64_folder_in_the_working_folder_is_not_loaded(tmp_path):
     code = "from nrn_mlfit.simulator.door import hoc\nprint(hoc().name_declared('lk_cwd'))"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout.strip() == "0.0" and Path.cwd() != tmp_path
+
+
+def test_two_folders_of_mechanisms_load_into_one_process(h, tmp_path):
+    (tmp_path / "lk.mod").write_text(LEAK % "beside")
+    mechanisms.load_mechanisms(tmp_path)
+    assert h.name_declared("lk_beside") and h.name_declared("kca")
+
+
+def test_a_file_without_a_mechanism_is_loaded_for_its_functions(h, tmp_path):
+    (tmp_path / "f.mod").write_text("NEURON { SUFFIX nothing }\nFUNCTION twice_of_test(x) { twice_of_test = 2*x }\n")
+    mechanisms.load_mechanisms(tmp_path)
+    assert h.twice_of_test(4) == 8
+    mechanisms.load_mechanisms(tmp_path)

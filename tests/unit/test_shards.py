@@ -1,5 +1,7 @@
 """Shards: what is written is read back, the same content gives the same bytes, damage is noticed."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -74,6 +76,24 @@ def test_no_flipped_bit_changes_what_is_read(path):
             continue
         for name in ("volts", "unit_par", "phys_par", "status", "currents"):  # the flip hit a byte that nothing reads
             assert np.array_equal(getattr(found, name), getattr(right, name)), (at, name)
+        assert found.attributes == right.attributes, at
+
+
+def test_every_flipped_bit_in_a_text_is_noticed(path):
+    whole = path.read_bytes()
+    start = whole.index(b'{"name": "x"')
+    for at in range(start, start + 40):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        with pytest.raises(ShardError, match="cut short or damaged"):
+            shards.read(path)
+
+
+def test_a_cell_of_a_thousand_parameters_is_held(tmp_path):
+    many = {"name": "x", "parameters": [{"name": f"g{k}", "sets": [f"g{k}.all"] * 5} for k in range(1000)]}
+    held = shard()[1]
+    held.attributes["cell"] = json.dumps(many)
+    shards.write(tmp_path / "a.h5", held)
+    assert shards.read(tmp_path / "a.h5").parameter_names[-1] == "g999"
 
 
 def run(folder, content="abc", first=0, seed=1):

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nrn_mlfit.spikes import coincidence, spike_counts, spike_times
 
@@ -36,3 +38,22 @@ def test_chance_gives_nought():
         one, other = (np.sort(random.uniform(0, duration, 200)) for _ in range(2))
         pairs.append(coincidence(one, other, duration))
     assert abs(np.mean(pairs)) < 0.02
+
+
+def test_a_doublet_coincides_with_one_spike_only_once():
+    assert coincidence([10, 10.5, 11], [10.5], 300) == pytest.approx((1 - 3 * 4 / 300) / 2 / (1 - 4 / 300))
+
+
+@pytest.mark.parametrize("spikes", [30, 45, 90])
+def test_equal_trains_coincide_however_fast(spikes):
+    train = np.linspace(1, 179, spikes)
+    assert coincidence(train, train, 180) == pytest.approx(1)
+    assert coincidence(train, train + 0.45 * 180 / spikes, 180) < 0.1
+
+
+TRAINS = st.lists(st.floats(0, 180), max_size=60).map(sorted)
+
+
+@given(TRAINS, TRAINS)
+def test_no_two_trains_coincide_more_than_equal_ones(one, other):
+    assert coincidence(one, other, 180) <= 1 + 1e-9
