@@ -64,6 +64,8 @@ class Fit:
 
 def load(path: Path) -> Fit:
     """Read a fit.json."""
+    if not path.is_file():
+        raise FitError(f"{path.parent}: holds no fit (no {path.name}); make one with `nrn-mlfit fit`")
     held = textfile.read_json(path, FitError)
     try:
         values = tuple(Value(**value) for value in held["values"])

@@ -179,6 +179,8 @@ def open_run(folder: Path) -> Run:
     if not manifest.is_file():
         raise ShardError(f"{folder}: holds no run (no run.json); make one with `nrn-mlfit simulate CELL -o {folder}`")
     run = Run(folder, textfile.read_json(manifest, ShardError))
+    if not {"content_hash", "seed"} <= set(run.manifest):
+        raise ShardError(f"{manifest}: describes no run; copy it anew, or simulate again into another folder")
     if not run.shards:
         raise ShardError(f"{folder}: holds no finished shard yet; give the same `nrn-mlfit simulate` command again")
     return run

@@ -58,13 +58,13 @@ def test_nothing_of_a_machine_or_a_run_is_tracked():
         assert (TOP / name).stat().st_size < 2_000_000, name
 
 
-def test_every_library_that_is_imported_is_required_and_used():
+def test_every_library_that_is_imported_is_required():
     lines = [*SETUP["options"]["install_requires"].split(), *SETUP["options.extras_require"]["mpi"].split()]
     required = {re.split(r"[^\w-]", line)[0].lower() for line in lines}
     text = "\n".join(path.read_text() for path in (TOP / "nrn_mlfit").rglob("*.py"))
     imported = set(re.findall(r"^\s*(?:from|import) (\w+)", text, re.MULTILINE))
     foreign = imported - set(sys.stdlib_module_names) - {"nrn_mlfit"}
-    assert {"pyyaml" if name == "yaml" else name for name in foreign} == required - {"mpich"}  # mpich brings mpiexec
+    assert {"pyyaml" if name == "yaml" else name for name in foreign} <= required
 
 
 def test_the_type_mark_is_package_data():

@@ -1,13 +1,17 @@
 """The model card of an ensemble: one short page for whoever finds the folder (Mitchell et al., FAT* 2019)."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from nrn_mlfit.learn.ensemble import Ensemble
+if TYPE_CHECKING:
+    from nrn_mlfit.learn.ensemble import Ensemble
+
 
 GUESSING_RMS = 100 / np.sqrt(12)  # % of a range, of its middle as the answer
 
 
-def text(ensemble: Ensemble) -> str:
+def text(ensemble: "Ensemble") -> str:
     """The card as Markdown."""
     return f"""# {ensemble.record["cell"]}: conductances from a current-clamp trace
 
@@ -58,7 +62,7 @@ def _table(ensemble) -> str:
     return "\n".join(rows)
 
 
-def summary(ensemble: Ensemble) -> list[str]:
+def summary(ensemble: "Ensemble") -> list[str]:
     """What was learned, as lines for a terminal."""
     lines = [f"held-out rms error in % of the range (guessing the middle: {GUESSING_RMS:.1f})"]
     for name, rms in zip(ensemble.space.names, ensemble.validation_rms, strict=True):

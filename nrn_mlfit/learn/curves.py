@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -10,7 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from nrn_mlfit import textfile
-from nrn_mlfit.learn.ensemble import Ensemble
+
+if TYPE_CHECKING:
+    from nrn_mlfit.learn.ensemble import Ensemble
 
 # Okabe & Ito, "Color universal design" (2008), and line styles, so that members differ without colours too.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#222222")
@@ -18,7 +20,7 @@ GREY = "#6B6B6B"
 STYLE: Any = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
 
 
-def draw(ensemble: Ensemble, path: Path):
+def draw(ensemble: "Ensemble", path: Path):
     """Write the learning curves of `ensemble` to the PNG file `path`."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7, 4.4), layout="constrained")

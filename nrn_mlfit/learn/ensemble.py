@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from nrn_mlfit.errors import EnsembleError
+from nrn_mlfit.learn import storage
 from nrn_mlfit.learn.networks import Design, TraceCNN
 from nrn_mlfit.learn.scaling import TraceScaler
 from nrn_mlfit.parameters import ParameterSpace
@@ -72,13 +73,9 @@ class Ensemble:
 
     def save(self, folder: Path):
         """Write the ensemble to `folder`, which must be new or empty; it appears whole or not at all."""
-        from nrn_mlfit.learn import storage
-
         storage.save(self, Path(folder))
 
     @classmethod
     def load(cls, folder: Path) -> "Ensemble":
         """Read an ensemble; raises EnsembleError if anything is missing, damaged or of the wrong shape."""
-        from nrn_mlfit.learn import storage
-
-        return storage.load(Path(folder))
+        return cls(**storage.read(Path(folder)))

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import safetensors
@@ -18,11 +19,13 @@ from safetensors.torch import save as bytes_from
 from nrn_mlfit import textfile
 from nrn_mlfit.errors import EnsembleError, MachineError, MlfitError
 from nrn_mlfit.learn import card, curves
-from nrn_mlfit.learn.ensemble import Ensemble
 from nrn_mlfit.learn.networks import TraceCNN, make_design
 from nrn_mlfit.learn.scaling import TraceScaler
 from nrn_mlfit.parameters import Parameter, ParameterSpace
 from nrn_mlfit.stimuli import Protocol, Stimulus
+
+if TYPE_CHECKING:
+    from nrn_mlfit.learn.ensemble import Ensemble
 
 FORMAT = "nrn_mlfit ensemble"
 FORMAT_VERSION = 1
@@ -35,7 +38,7 @@ def check_free(folder: Path):
         raise EnsembleError(f"{folder}: already there and not empty; name a new folder with -o")
 
 
-def save(ensemble: Ensemble, folder: Path):
+def save(ensemble: "Ensemble", folder: Path):
     """Write `ensemble` to a hidden folder beside `folder`, which gets the name when it is whole."""
     check_free(folder)
     try:
@@ -50,7 +53,7 @@ def save(ensemble: Ensemble, folder: Path):
         ) from None
 
 
-def _fill(ensemble: Ensemble, folder: Path):
+def _fill(ensemble: "Ensemble", folder: Path):
     shutil.copytree(ensemble.cell_folder, folder / "cell")
     for number, member in enumerate(ensemble.members):
         textfile.write_atomic(folder / _member_file(number), bytes_from(member.state_dict()))
@@ -65,7 +68,7 @@ def _fill(ensemble: Ensemble, folder: Path):
     textfile.write_atomic(folder / "MODEL_CARD.md", card.text(ensemble))
 
 
-def _described(ensemble: Ensemble) -> dict:
+def _described(ensemble: "Ensemble") -> dict:
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -84,8 +87,8 @@ def _described(ensemble: Ensemble) -> dict:
     }
 
 
-def load(folder: Path) -> Ensemble:
-    """Read an ensemble; raises EnsembleError where a file is missing, damaged, or not what the others say."""
+def read(folder: Path) -> dict:
+    """The fields of the Ensemble in `folder`; raises EnsembleError where a file is missing, damaged, or not what the others say."""
     path = folder / "ensemble.json"
     if not path.is_file():
         raise EnsembleError(
@@ -114,7 +117,7 @@ def _check_files(folder: Path, hashes: dict[str, str]):
             raise EnsembleError(f"{folder}: {name} is not the file that was saved; {MEND}")
 
 
-def _assemble(folder: Path, held: dict) -> Ensemble:
+def _assemble(folder: Path, held: dict) -> dict:
     parameters = tuple(Parameter(**{**p, "sets": tuple(p["sets"])}) for p in held["parameters"])
     protocol = _protocol(folder, held)
     probes = {name: site for name, site in held["probes"]}
@@ -125,7 +128,7 @@ def _assemble(folder: Path, held: dict) -> Ensemble:
     ]
     for number, network in enumerate(networks):
         _fill_in(network, folder / _member_file(number))
-    return Ensemble(
+    return dict(
         members=tuple(networks),
         scaler=TraceScaler(**held["scaler"]),
         space=ParameterSpace(parameters),

@@ -11,6 +11,7 @@ import numpy as np
 import nrn_mlfit
 from nrn_mlfit import cells, progress, shards, textfile, workers
 from nrn_mlfit.cells import CellModel
+from nrn_mlfit.errors import ParameterError
 from nrn_mlfit.shards import Status
 from nrn_mlfit.simulator.mechanisms import build, is_built
 from nrn_mlfit.simulator.neuron import NeuronEngine
@@ -74,6 +75,8 @@ def simulate(
     Under an MPI launcher every rank calls this and shares the work; the summary is rank 0's. Raises ShardError if
     the folder holds another run.
     """
+    if not 0 <= seed < 2**63:
+        raise ParameterError(f"seed {seed}: must lie in 0 .. 2^63 - 1")
     folder, team = Path(folder), workers.connect()
     manifest = describe(model, seed, sets_a_shard)
     team.once(lambda: shards.check_free(folder, manifest))

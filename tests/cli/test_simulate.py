@@ -92,3 +92,10 @@ def test_a_recorded_current_takes_the_place_of_the_stimulus(command, tmp_path):
     (shard,) = (shards.read(path) for path in shards.open_run(tmp_path / "run").shards)
     assert np.array_equal(shard.currents[0, -500:], current)
     assert shard.volts.shape == (2, 1, 1, 500)
+
+
+def test_a_seed_beyond_its_range_is_refused(command, tmp_path):
+    done = command("simulate", "izhikevich", "-n", 2, "--seed", 2**63, "-o", tmp_path / "run")
+    assert (done.returncode, done.stderr) == (2, "nrn-mlfit: seed 9223372036854775808: must lie in 0 .. 2^63 - 1\n")
+    assert not (tmp_path / "run").exists()
+    assert command("simulate", "izhikevich", "-n", 2, "--seed", 2**63 - 1, "-o", tmp_path / "run").returncode == 0

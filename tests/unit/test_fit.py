@@ -159,6 +159,12 @@ def test_a_saved_fit_is_loaded_the_same(ensemble, recording, tmp_path):
     assert json.loads((tmp_path / "fit.json").read_text())["verdict"] == found.verdict
 
 
+def test_a_folder_without_a_fit_is_refused(tmp_path):
+    with pytest.raises(FitError) as error:
+        fit.load(tmp_path / "fit.json")
+    assert str(error.value) == f"{tmp_path}: holds no fit (no fit.json); make one with `nrn-mlfit fit`"
+
+
 def test_a_file_that_is_no_fit_is_refused(tmp_path):
     (tmp_path / "fit.json").write_text('{"values": [{"name": "g"}]}')
     with pytest.raises(FitError, match=r"fit\.json: is no fit \(.*\); make one with `nrn-mlfit fit`$"):

@@ -114,6 +114,13 @@ def test_runs_of_two_cells_are_not_mixed(tmp_path):
         shards.load_runs([run(tmp_path / "a"), run(tmp_path / "b", "def")])
 
 
+def test_a_manifest_that_describes_no_run_is_refused(tmp_path):
+    run(tmp_path / "a")
+    (tmp_path / "a" / "run.json").write_text("{}")
+    with pytest.raises(ShardError, match=r"run\.json: describes no run; copy it anew, or simulate again into another"):
+        shards.load_runs([tmp_path / "a"])
+
+
 def test_the_same_sets_are_not_taken_twice(tmp_path):
     with pytest.raises(ShardError, match=r"the same sets as .*a \(seed 1\); name one of them"):
         shards.load_runs([run(tmp_path / "a"), run(tmp_path / "b")])
