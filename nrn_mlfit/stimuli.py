@@ -147,7 +147,7 @@ def waveform_difference(got, wanted) -> float:
 def _scale_between(got, wanted) -> float:
     if not np.any(wanted):  # no current in the window, whatever the scale
         return 1.0
-    return float(np.dot(got, wanted) / np.dot(wanted, wanted)) if np.any(wanted) else 1.0
+    return float(np.dot(got, wanted) / np.dot(wanted, wanted))
 
 
 def _digest(currents, dt, start) -> str:

@@ -88,7 +88,7 @@ def _described(ensemble: "Ensemble") -> dict:
 
 
 def read(folder: Path) -> dict:
-    """The fields of the Ensemble in `folder`; raises EnsembleError where a file is missing, damaged, or not what the others say."""
+    """The fields of the Ensemble in `folder`; raises EnsembleError where a file is missing, damaged, or another."""
     path = folder / "ensemble.json"
     if not path.is_file():
         raise EnsembleError(
