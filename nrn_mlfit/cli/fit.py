@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from nrn_mlfit.cli.options import any_path, say
+from nrn_mlfit.cli.options import any_path, one_process, say
 
 
 @click.command()
@@ -24,6 +24,7 @@ def fit(recording, ensemble, output, sweep, stimulus):
       nrn-mlfit fit runs/test/shard-0000000000.h5 --sweep 12 -e ensembles/mainen -o fits/test12
       nrn-mlfit fit recordings/ -e ensembles/mainen -o fits/all
     """
+    one_process("fit")
     from nrn_mlfit import recordings, results
     from nrn_mlfit.learn import Ensemble
 

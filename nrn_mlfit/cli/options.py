@@ -23,6 +23,14 @@ def say(line: str):
         sys.stdout.flush()
 
 
+def one_process(command: str):
+    """Refuse to run as several MPI ranks, each of which would do the whole job into the same folder."""
+    if workers.launched_size() > 1:
+        raise MachineError(
+            f"`nrn-mlfit {command}` is one process; start it without mpirun (only `simulate` shares its work)"
+        )
+
+
 def run_under_mpi(ranks: int) -> int:
     """Run this same command again as `ranks` MPI processes, and return its exit code."""
     beside = Path(sys.executable).with_name("mpiexec")

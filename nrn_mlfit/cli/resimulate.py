@@ -2,7 +2,7 @@
 
 import click
 
-from nrn_mlfit.cli.options import any_path, say
+from nrn_mlfit.cli.options import any_path, one_process, say
 
 
 @click.command()
@@ -16,6 +16,7 @@ def resimulate(fit):
     Example:
       nrn-mlfit resimulate fits/cell7
     """
+    one_process("resimulate")
     from nrn_mlfit import results
 
     result = results.again(fit)

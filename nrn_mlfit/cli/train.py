@@ -2,7 +2,7 @@
 
 import click
 
-from nrn_mlfit.cli.options import any_path, say
+from nrn_mlfit.cli.options import any_path, one_process, say
 
 
 @click.command()
@@ -37,6 +37,7 @@ def train(folders, output, design, limit, **settings):
       nrn-mlfit train runs/mainen -o ensembles/mainen --minutes 30
       nrn-mlfit train runs/a runs/b -o ensembles/ab --design mydesign.yaml --folds 8 --epochs 100
     """
+    one_process("train")
     from nrn_mlfit import learn, shards
     from nrn_mlfit.learn import card, storage
 

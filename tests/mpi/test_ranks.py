@@ -105,6 +105,15 @@ def test_a_refusal_is_said_once_and_ends_every_rank(tmp_path):
     assert done.stderr.count("holds something else") == 1
 
 
+@pytest.mark.parametrize(
+    "words", [["train", ".", "-o", "x"], ["fit", "a.npz", "-e", ".", "-o", "x"], ["resimulate", "."]]
+)
+def test_what_is_one_process_is_refused_under_mpirun(words):
+    done = under(2, "-m", "nrn_mlfit", *words, timeout=30)
+    assert done.returncode == 2
+    assert done.stderr.count(f"`nrn-mlfit {words[0]}` is one process; start it without mpirun") == 1
+
+
 def test_a_usage_error_ends_every_rank():
     done = under(2, "-m", "nrn_mlfit", "simulate", "izhikevich", "-n", "many", timeout=30)
     assert done.returncode == 2
