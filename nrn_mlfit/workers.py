@@ -49,11 +49,12 @@ class Mpi:
 
         `work` calls `serve()` now and then, so that rank 0 answers the others while it works.
         """
-        numbers, left = list(numbers), [0]
-        left[0] = len(numbers)
+        numbers = list(numbers)
+        left = len(numbers)
 
         def take(rank, result):
-            left[0] -= 1
+            nonlocal left
+            left -= 1
             on_result(rank, result)
 
         def serve():
@@ -67,7 +68,7 @@ class Mpi:
                 self._comm.send((self.rank, result), 0, RESULT)
             else:
                 take(0, result)
-        while self.rank == 0 and left[0]:
+        while self.rank == 0 and left:
             take(*self._comm.recv(tag=RESULT))
         counter.free()
 
