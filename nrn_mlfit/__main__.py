@@ -29,7 +29,7 @@ def _run(arguments) -> int:
     except MlfitError as error:
         return _explain(error)
     except (KeyboardInterrupt, click.Abort):
-        print("\nnrn-mlfit: interrupted; what was finished is kept", file=sys.stderr)
+        print("\nnrn-mlfit: interrupted; of a simulation the finished shards are kept", file=sys.stderr)
         workers.abort("interrupted", 130)
         return 130
     except Exception as error:

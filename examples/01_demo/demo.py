@@ -99,9 +99,7 @@ def real_recording(folder: Path):
     """One real sweep: its own current is the stimulus of a small training set of Mainen cells."""
     recording = find_recording()
     if not recording:
-        print(
-            "\nWith a recording of your own: NRN_MLFIT_RECORDINGS=FOLDER make demo, or see README, 'Your own recording'."
-        )
+        print("\nWith a recording of your own: see README, 'Fit your own recording'.")
         return
     piece = folder / "sweep.npz"
     nrn_mlfit("recording", recording, "--sweep", 5, "-o", piece)

@@ -69,4 +69,5 @@ def _print(result):
     for line in [*result.fit.warnings, *result.comparison.lines()]:
         say(f"  {line}")
     folder = Path(result.folder)
-    say(f"look at {folder / 'fit.png'}; open it in NEURON: cd {folder} && nrnivmodl mod && nrngui fit.hoc")
+    compile_first = "nrnivmodl mod && " if (folder / "mod").is_dir() else ""
+    say(f"look at {folder / 'fit.png'}; open it in NEURON: cd {folder} && {compile_first}nrngui fit.hoc")

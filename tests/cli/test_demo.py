@@ -41,4 +41,4 @@ def test_a_real_sweep_goes_the_whole_way_to_an_honest_verdict(demo, tmp_path, mo
 def test_without_a_recording_it_says_how(demo, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("NRN_MLFIT_RECORDINGS", raising=False)
     demo.real_recording(tmp_path)
-    assert "NRN_MLFIT_RECORDINGS=FOLDER make demo" in capsys.readouterr().out and not list(tmp_path.iterdir())
+    assert "README, 'Fit your own recording'" in capsys.readouterr().out and not list(tmp_path.iterdir())

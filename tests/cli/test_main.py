@@ -48,7 +48,7 @@ def test_on_request_a_problem_of_ours_shows_where(raising, capsys, monkeypatch):
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()])
 def test_an_interrupt_says_what_is_kept_and_130(raising, capsys, error):
     assert raising(error) == 130
-    assert capsys.readouterr().err == "\nnrn-mlfit: interrupted; what was finished is kept\n"
+    assert capsys.readouterr().err == "\nnrn-mlfit: interrupted; of a simulation the finished shards are kept\n"
 
 
 def test_before_the_ranks_meet_only_the_first_speaks(raising, capsys, monkeypatch):
