@@ -102,7 +102,7 @@ class CellModel:
             "celsius": self.celsius,
             "v_init": self.v_init,
             "dt": self.dt,
-            "probes": self.probes,
+            "probes": [list(pair) for pair in self.probes.items()],  # a list: the P axis has this order
             "inject": self.inject,
             "geometry": self.geometry,
             "parameters": [{**vars(p), "sets": list(p.sets)} for p in self.space.parameters],
@@ -184,6 +184,7 @@ def bundle(cell: CellModel, folder: Path) -> Path:
     held |= {"hoc": cell.hoc.name, "files": [cell.copied_name(path) for path in cell.files]}
     held |= {"mod": "mod"} if cell.mod else {}
     held["stimulus"] = [_bundled_stimulus(s, k, files) for k, s in enumerate(cell.protocol.stimuli)]
+    held["probes"] = cell.probes
     held["parameters"] = {p.pop("name"): p for p in cell.settings()["parameters"]}
     files.append((f"{cell.name}.yaml", yaml.safe_dump(held, sort_keys=False).encode()))
     for name, content in files:

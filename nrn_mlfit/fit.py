@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nrn_mlfit.recordings import Recording
 
 LARGEST_WAVEFORM_DIFFERENCE = 0.05  # of the current's rms: measured currents carry noise and the clamp's lag
+LARGEST_SCALE_CHANGE = 0.05  # the networks learned one scale; at 0.8 of it the usual errors no longer held
 LARGEST_MARGIN = 0.1  # in unit parameters: how far beyond its range a value may land and still count as inside
 VOLTAGE_MARGIN_MV = 1.0
 FORMAT_VERSION = 1
@@ -90,7 +91,7 @@ def fit_recording(ensemble: "Ensemble", recording: "Recording") -> Fit:
         Value(p.name, float(x), float(s), float(e), p.low, p.high, p.unit, float(u), recording.truth.get(p.name))
         for p, x, s, e, u in zip(space.parameters, inside, spread, error, middle, strict=True)
     )
-    warnings = (*_beyond(ensemble, middle), *_voltages(ensemble, recording))
+    warnings = (*_beyond(ensemble, middle), *_voltages(ensemble, recording), *_scale(ensemble, recording))
     source = {"name": recording.name, **recording.source}
     return Fit(values, warnings, source, ensemble.provenance())
 
@@ -127,19 +128,23 @@ def check(ensemble: "Ensemble", recording: "Recording"):
 
 
 def with_stimulus(ensemble: "Ensemble", recording: "Recording", name: str) -> "Recording":
-    """A recording without a current, taken to be made with the stimulus `name`, at the ensemble's scale."""
+    """The recording; one without a current is taken to be made with the stimulus `name`, at the ensemble's scale."""
     wanted = ensemble.protocol
     if Path(name).is_file():
         given = stimuli.from_file(name).window
-        same = given.shape == (wanted.length,) and wanted.difference(given) <= LARGEST_WAVEFORM_DIFFERENCE
+        same = (
+            len(wanted.stimuli) == 1
+            and given.shape == (wanted.length,)
+            and wanted.difference(given) <= LARGEST_WAVEFORM_DIFFERENCE
+        )
     else:
         same = name == wanted.name
     if not same:
         raise EnsembleError(
             f"--stimulus {name}: the ensemble learned from {wanted.name}; name that, or use another ensemble"
         )
-    fits_in = recording.volts.shape[1:] == wanted.windows.shape
-    return replace(recording, currents=wanted.windows) if fits_in else recording
+    known = recording.currents is not None or recording.volts.shape[1:] != wanted.windows.shape
+    return recording if known else replace(recording, currents=wanted.windows)
 
 
 def _shape_words(shape) -> str:
@@ -164,3 +169,11 @@ def _voltages(ensemble, recording):
     lowest, highest = float(recording.volts.min()), float(recording.volts.max())
     if lowest < low - VOLTAGE_MARGIN_MV or highest > high + VOLTAGE_MARGIN_MV:
         yield (f"voltages {lowest:.1f} to {highest:.1f} mV leave what was trained on, {low:.1f} to {high:.1f} mV")
+
+
+def _scale(ensemble, recording):
+    measured = ensemble.protocol.rescaled_to(recording.currents)
+    for ours, theirs in zip(ensemble.protocol.stimuli, measured.stimuli, strict=True):
+        ratio = theirs.scale / ours.scale
+        if abs(ratio - 1) > LARGEST_SCALE_CHANGE:
+            yield f"the current is {ratio:.2f} times the one that was trained on"

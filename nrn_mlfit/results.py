@@ -1,5 +1,7 @@
 """A fit as a folder: fit.json, the NEURON files, the recording's trace, the re-simulated one, and a picture of both."""
 
+import csv
+import io
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,4 +114,6 @@ def summary(results: list[Result]) -> str:
         verdict = "out of range" if r.fit.warnings else "in range"
         numbers = [f"{c.rms:.3f}", str(c.spikes_recorded), str(c.spikes_simulated), f"{c.coincidence:.3f}"]
         rows.append([r.folder.name, *values, verdict, *numbers])
-    return "".join(",".join(row) + "\n" for row in rows)
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows(rows)
+    return table.getvalue()

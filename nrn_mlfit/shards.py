@@ -134,13 +134,29 @@ def attributes_in(file: h5py.File) -> dict:
     return {key: value.decode() if isinstance(value, bytes) else value for key, value in file.attrs.items()}
 
 
-def rows(path: Path) -> int:
-    """How many sets a shard holds; 0 for a file that is not there or not whole."""
+def rows(path: Path, manifest: dict | None = None) -> int:
+    """How many sets a shard holds; 0 for a file that is not there or not whole.
+
+    Raises ShardError where the shard is not one of the run with this manifest.
+    """
     try:
         with h5py.File(path, "r") as file:
-            return int(file["status"].shape[0])
+            count, attributes = int(file["status"].shape[0]), attributes_in(file)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError):
         return 0
+    if manifest is not None:
+        _check_belongs(path, attributes, manifest)
+    return count
+
+
+def _check_belongs(path, attributes, manifest):
+    """A shard that was copied or renamed into a folder must not pass for one of its run."""
+    wanted = {"content_hash": manifest["content_hash"], "seed": manifest["seed"]}
+    same = all(attributes.get(key) == value for key, value in wanted.items())
+    if not same or name_of(int(attributes.get("first", -1))) != path.name:
+        raise ShardError(
+            f"{path}: belongs to another run or has another name than it was given; take it out of the folder"
+        )
 
 
 def _check_format(path, attributes):
@@ -225,10 +241,11 @@ def load_runs(folders: Sequence[Path | str], limit: int | None = None) -> Traces
             raise ShardError(
                 f"{run.folder}: the same sets as {twin.folder} (seed {run.manifest['seed']}); name one of them"
             )
-    paths = [path for run in runs for path in run.shards]
+    paths = [(path, run.manifest) for run in runs for path in run.shards]
     shards, count = [], 0
-    for path in paths:
+    for path, manifest in paths:
         shards.append(read(path))
+        _check_belongs(path, shards[-1].attributes, manifest)
         count += int(shards[-1].ok.sum())
         if limit and count >= limit:
             break

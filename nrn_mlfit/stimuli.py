@@ -15,7 +15,8 @@ import numpy as np
 
 from nrn_mlfit.errors import StimulusError
 
-LEAD_MS = 100.0  # how long a file's first value is held before its samples begin, so that the cell has settled
+LEAD_MS = 100.0  # how long a file's first level is held before its samples begin, so that the cell has settled
+LEVEL_MS = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,14 +217,18 @@ def noise(
 
 
 def samples(current, dt: float, source: str = "samples", scale: float = 1.0, lead: float = LEAD_MS) -> Stimulus:
-    """A current (T,) nA as it was recorded; its first value is held for `lead` ms before, the window is all of it."""
+    """A current (T,) nA as it was recorded, the window is all of it; its level at the start is held for `lead` ms before.
+
+    The level is the median of the first 4 ms: one noisy sample, held so long, would shift the cell by millivolts.
+    """
     current = np.atleast_1d(np.asarray(current, float))
     if current.ndim != 1 or not (np.isfinite(dt) and dt > 0):
         raise StimulusError(
             f"{source}: needs one row of samples and a step above 0 ms, got {current.shape} and {dt} ms"
         )
     held = round(lead / dt) if current.size else 0
-    whole = scale * np.concatenate([np.full(held, current[0] if current.size else 0.0), current])
+    level = np.median(current[: max(1, round(LEVEL_MS / dt))]) if current.size else 0.0
+    whole = scale * np.concatenate([np.full(held, level), current])
     spec = {"kind": "file", "scale": scale, "path": source, "lead": lead}
     return Stimulus(whole, dt, held, whole.size, spec)
 

@@ -40,7 +40,7 @@ def fit(recording, ensemble, output, sweep, stimulus):
 def _fit(ensemble, recording, stimulus):
     from nrn_mlfit import fit as fits
 
-    if recording.currents is None and stimulus:
+    if stimulus:
         recording = fits.with_stimulus(ensemble, recording, stimulus)
     return recording, fits.fit_recording(ensemble, recording)
 

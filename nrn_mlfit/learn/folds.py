@@ -57,6 +57,8 @@ def train(
     settings = settings or Settings()
     design = load_design(design) if isinstance(design, str) else design
     cell = cells.load(traces.cell_folder)
+    if cell.digest() != traces.manifest["cell_hash"]:
+        raise EnsembleError(f"{traces.cell_folder}: is not the cell that was simulated; copy or simulate the run again")
     if len(cell.space) != traces.unit_par.shape[1]:
         raise EnsembleError(
             f"{traces.cell_folder}: {len(cell.space)} parameters, its traces have {traces.unit_par.shape[1]}"

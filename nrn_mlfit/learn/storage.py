@@ -36,6 +36,11 @@ def check_free(folder: Path):
     """Refuse a folder that holds anything, before any work is done for it."""
     if folder.is_file() or folder.is_dir() and any(folder.iterdir()):
         raise EnsembleError(f"{folder}: already there and not empty; name a new folder with -o")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-").cleanup()
+    except OSError as error:
+        raise MachineError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from None
 
 
 def save(ensemble: "Ensemble", folder: Path):

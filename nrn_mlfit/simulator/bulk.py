@@ -128,11 +128,11 @@ def _compile(model, report):
 
 def _start(model, samples, folder, manifest) -> list[tuple[int, int]]:
     """The folder, the copy of the cell and the manifest; returns the shards (first, count) that are still to make."""
+    textfile.write_atomic(folder / "run.json", textfile.to_json(manifest))  # first: what is cut off here can go on
     cells.bundle(model, folder / "cell")
-    textfile.write_atomic(folder / "run.json", textfile.to_json(manifest))
     size = manifest["sets_a_shard"]
     wanted = [(first, min(size, samples - first)) for first in range(0, samples, size)]
-    return [(first, count) for first, count in wanted if shards.rows(folder / shards.name_of(first)) < count]
+    return [(first, count) for first, count in wanted if shards.rows(folder / shards.name_of(first), manifest) < count]
 
 
 def _shard(engine, model, folder, manifest, piece, tick: Callable[[], object]) -> Summary:

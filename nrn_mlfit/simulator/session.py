@@ -1,6 +1,7 @@
 """One live cell in this process: build it from its template, set its parameters, run it under a stimulus."""
 
 import contextlib
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,13 +50,21 @@ class Session:
         return np.array([probe.as_numpy()[::substeps] for probe in self._probes]).reshape(-1, count)
 
 
+_templates: dict[str, str] = {}  # template -> sha256 of the files it came from
+
+
 def build_cell(model: CellModel):
     """A new instance of the model's template with its geometry settings, mechanisms loaded, parameters nominal."""
     h = hoc()
     if model.mod:
         load_mechanisms(model.mod)
+    made_of = hashlib.sha256(b"\0".join(v for k, v in sorted(model.sources().items()) if k[:4] != "mod/")).hexdigest()
     if not h.name_declared(model.template):
         _load_template(model)
+    if _templates.setdefault(model.template, made_of) != made_of:
+        raise CellError(
+            f"{model.hoc}: NEURON holds another template {model.template} already and cannot replace it; start a new Python"
+        )
     try:
         with contextlib.chdir(model.hoc.parent):  # where the template may read its morphology from
             return _shaped(getattr(h, model.template)(), model)

@@ -140,7 +140,9 @@ def test_a_cache_that_cannot_be_written(command, tmp_path):
 
 def test_an_output_that_cannot_be_written(command):
     done = command("simulate", "izhikevich", "-n", 5, "-o", "/dev/null/out")
-    assert sentence(done).startswith("/dev/null/out/cell/izhikevich.hoc: cannot be written (Not a directory); ")
+    assert sentence(done) == (
+        "/dev/null/out/run.json: cannot be written (Not a directory); choose another folder or free some space"
+    )
 
 
 def test_no_mpi(tmp_path, monkeypatch):
@@ -287,5 +289,21 @@ def test_a_damaged_ensemble(command, ensemble, izhikevich_run, tmp_path):
 
 
 def test_resimulating_what_is_no_fit(command, tmp_path):
-    text = sentence(command("resimulate", tmp_path))
-    assert str(tmp_path) in text and "fit" in text
+    assert sentence(command("resimulate", tmp_path)) == (
+        f"{tmp_path}: holds no fit (no fit.json); make one with `nrn-mlfit fit`"
+    )
+
+
+def test_a_named_stimulus_is_checked_where_the_recording_has_a_current(command, ensemble, izhikevich_run, tmp_path):
+    shard = izhikevich_run / "shard-0000000000.h5"
+    done = command("fit", shard, "--sweep", 0, "-e", ensemble, "-o", tmp_path / "fit", "--stimulus", "ramp")
+    assert sentence(done, tmp_path / "fit") == (
+        "--stimulus ramp: the ensemble learned from reset_chirp; name that, or use another ensemble"
+    )
+
+
+def test_an_ensemble_that_could_not_be_written_is_refused_before_the_training(command, izhikevich_run):
+    done = command("train", izhikevich_run, "-o", "/dev/null/new/ensemble")
+    assert done.stdout == "" and sentence(done) == (
+        "/dev/null/new/ensemble: cannot be written (Not a directory); choose another folder"
+    )

@@ -48,7 +48,8 @@ def decay_traces(decay_cell):
     protocol = model.protocol
     manifest = {
         "cell": model.settings(),
-        **{key: f"{key} of a test" for key in ("cell_hash", "protocol_hash", "content_hash")},
+        "cell_hash": model.digest(),
+        **{key: f"{key} of a test" for key in ("protocol_hash", "content_hash")},
         **{"dt": protocol.dt, "start": protocol.start, "stop": protocol.stop, "versions": {"neuron": "none"}},
     }
 

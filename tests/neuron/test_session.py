@@ -136,3 +136,11 @@ def test_another_stimulus_replaces_the_one_before(session):
     before = session.run(chirp, 1000)
     session.run(step)
     assert np.array_equal(session.run(chirp, 1000), before)
+
+
+def test_a_template_that_changed_is_not_taken_for_the_one_in_memory(write):
+    Session(write("Edited"))
+    changed = write("Edited")
+    changed.hoc.write_text(changed.hoc.read_text().replace("diam = 20", "diam = 40"))
+    with pytest.raises(CellError, match="NEURON holds another template Edited already and cannot replace it"):
+        Session(cells.load(changed.hoc.with_name("cell.yaml")))

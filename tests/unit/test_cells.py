@@ -130,3 +130,10 @@ def test_places():
     assert cells.place("V@cell") == cells.Place("point", "V", "cell")
     assert cells.place("set_rm()") == cells.Place("procedure", "set_rm", "")
     assert cells.place("dend[3](0.25)") == cells.Place("site", "dend[3]", "0.25")
+
+
+def test_the_order_of_probes_is_part_of_the_digest(path):
+    before = cells.load(path).digest()
+    text = path.read_text()
+    path.write_text(text.replace('{soma: "soma(0.5)", tip: "dend[3](1)"}', '{tip: "dend[3](1)", soma: "soma(0.5)"}'))
+    assert path.read_text() != text and cells.load(path).digest() != before

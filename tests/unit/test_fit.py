@@ -39,7 +39,7 @@ def ensemble():
 @pytest.fixture
 def recording():
     volts = np.linspace(-70, 30, 9000)
-    return Recording(volts, 3 * CHIRP.window, 0.02, "mine.npz", truth={"g": 150.0})
+    return Recording(volts, CHIRP.window, 0.02, "mine.npz", truth={"g": 150.0})
 
 
 def test_values_are_the_members_mean_in_units(ensemble, recording):
@@ -169,3 +169,10 @@ def test_a_file_that_is_no_fit_is_refused(tmp_path):
     (tmp_path / "fit.json").write_text('{"values": [{"name": "g"}]}')
     with pytest.raises(FitError, match=r"fit\.json: is no fit \(.*\); make one with `nrn-mlfit fit`$"):
         fit.load(tmp_path / "fit.json")
+
+
+@pytest.mark.parametrize(("factor", "warned"), [(1.0, False), (1.03, False), (0.8, True), (3.0, True)])
+def test_another_amplitude_is_fitted_but_out_of_range(ensemble, recording, factor, warned):
+    loud = Recording(recording.volts, factor * CHIRP.window, 0.02, "mine.npz")
+    warnings = fit.fit_recording(ensemble([0, 0]), loud).warnings
+    assert warnings == ((f"the current is {factor:.2f} times the one that was trained on",) if warned else ())

@@ -21,14 +21,14 @@ MANIFEST = {
 }
 
 
-def shard(sets=5, first=0):
+def shard(sets=5, first=0, manifest=MANIFEST):
     random = np.random.default_rng(first)
     volts = random.uniform(-90, 60, (sets, 1, 1, 400))
     unit = random.uniform(-1, 1, (sets, 2))
     status = np.zeros(sets, np.uint8)
     counts = shards.to_counts(volts)
     counts[1], status[1] = shards.MISSING, Status.NON_FINITE
-    return volts, Shard(unit * 3, unit, counts, status, np.ones((1, 500)), shards.attributes_of(MANIFEST, first))
+    return volts, Shard(unit * 3, unit, counts, status, np.ones((1, 500)), shards.attributes_of(manifest, first))
 
 
 @pytest.fixture
@@ -97,8 +97,9 @@ def test_a_cell_of_a_thousand_parameters_is_held(tmp_path):
 
 
 def run(folder, content="abc", first=0, seed=1):
-    textfile.write_atomic(folder / "run.json", textfile.to_json({**MANIFEST, "content_hash": content, "seed": seed}))
-    shards.write(folder / shards.name_of(first), shard(first=first)[1])
+    manifest = {**MANIFEST, "content_hash": content, "seed": seed}
+    textfile.write_atomic(folder / "run.json", textfile.to_json(manifest))
+    shards.write(folder / shards.name_of(first), shard(first=first, manifest=manifest)[1])
     return folder
 
 
@@ -124,3 +125,17 @@ def test_a_manifest_that_describes_no_run_is_refused(tmp_path):
 def test_the_same_sets_are_not_taken_twice(tmp_path):
     with pytest.raises(ShardError, match=r"the same sets as .*a \(seed 1\); name one of them"):
         shards.load_runs([run(tmp_path / "a"), run(tmp_path / "b")])
+
+
+def test_a_shard_of_another_run_or_under_another_name_is_named(tmp_path):
+    one, other = run(tmp_path / "a"), run(tmp_path / "b", first=20, seed=2)
+    strange = one / shards.name_of(20)
+    strange.write_bytes((other / shards.name_of(20)).read_bytes())
+    with pytest.raises(ShardError, match=f"{strange.name}: belongs to another run or has another name"):
+        shards.load_runs([one])
+    manifest = textfile.read_json(one / "run.json", ShardError)
+    with pytest.raises(ShardError, match=f"{strange.name}: belongs to another run"):
+        shards.rows(strange, manifest)
+    (one / shards.name_of(0)).rename(strange)
+    with pytest.raises(ShardError, match="has another name than it was given"):
+        shards.rows(strange, manifest)

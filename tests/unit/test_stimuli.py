@@ -159,11 +159,11 @@ def piece(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["npz", "csv"])
-def test_a_current_from_a_file_waits_at_its_first_value(piece, suffix):
+def test_a_current_from_a_file_waits_at_the_median_of_its_first_4_ms(piece, suffix):
     stimulus = stimuli.from_file(piece(suffix), scale=2, lead=3)
     assert (stimulus.dt, stimulus.start, stimulus.stop) == (0.1, 30, 80)
     assert stimulus.window.tolist() == list(range(2, 102, 2))
-    assert set(stimulus.current[:30]) == {2}
+    assert set(stimulus.current[:30]) == {2 * 20.5}  # the samples 1 .. 40
 
 
 def test_a_file_is_looked_for_beside_the_cell_file(piece, tmp_path):
