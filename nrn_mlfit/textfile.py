@@ -47,12 +47,6 @@ _Loader.add_implicit_resolver(
 )
 
 
-# YAML 1.1 takes 1e-3 for a word; people who write cell files mean a number.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
-
-
 def read_yaml(path: Path, error: type[MlfitError] = CellError):
     """What a YAML file holds; a problem raises `error`, naming the file and the line."""
     try:
@@ -70,23 +64,31 @@ def read_yaml(path: Path, error: type[MlfitError] = CellError):
         raise error(f"{path}: not YAML ({problem})") from None
 
 
-def write_atomic(path: Path, content: bytes | str):
-    """Write a file that either has its name and is complete, or does not exist."""
-    data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+@contextlib.contextmanager
+def writing(path: Path):
+    """A `with` in which `path` is written: its folder is made, and an OSError becomes a sentence for the user."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(temporary, path)
+        yield
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise MachineError(
             f"{path}: cannot be written ({error.strerror}); choose another folder or free some space"
         ) from None
+
+
+def write_atomic(path: Path, content: bytes | str):
+    """Write a file that either has its name and is complete, or does not exist."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with writing(path):
+            with open(temporary, "wb") as out:
+                out.write(content.encode() if isinstance(content, str) else content)
+                out.flush()
+                os.fsync(out.fileno())
+            os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def read_json(path: Path, error: type[MlfitError]) -> dict:

@@ -1,22 +1,42 @@
 """Serial or MPI behind one `map` over numbered pieces of work; the only import of mpi4py.
 
 Ranks take the next number from one shared counter (an MPI-3 one-sided window on rank 0), so none waits for another
-and rank 0 works too. Results go to rank 0, which hands them to `on_result` as they come.
+and rank 0 works too. Results go to rank 0, which hands them to `on_result` as they come. No rank waits for ever: those
+that cannot begin say so at the roll call, those that fail later end the job, and each rank's pulse is watched by its
+neighbour (`pulse.py`).
 """
 
+import functools
 import os
+import socket
 import sys
+import time
+from collections.abc import Mapping
+from contextlib import contextmanager
 
 from nrn_mlfit.errors import MachineError, MlfitError
+from nrn_mlfit.pulse import Pulse
 
 LAUNCHED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
+LAUNCHERS_OWN = ("PMI", "OMPI_", "MPI_", "HYDRA_", "HYDI_", *LAUNCHED, *RANKS)  # beginnings of names
 RESULT = 7  # message tag
+SECONDS_A_LOOK = 0.01
 
 
 def launched_size() -> int:
     """How many processes the MPI launcher that started us says there are; 1 without a launcher."""
     return max([int(os.environ[name]) for name in LAUNCHED if os.environ.get(name, "").isdigit()], default=1)
+
+
+def launched_rank() -> int:
+    """Our rank by the launcher's word, known before MPI starts."""
+    return max([int(os.environ[name]) for name in RANKS if os.environ.get(name, "").isdigit()], default=0)
+
+
+def without_launcher(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which a child process does not take itself for a rank."""
+    return {name: value for name, value in environment.items() if not name.startswith(LAUNCHERS_OWN)}
 
 
 class Serial:
@@ -33,16 +53,26 @@ class Serial:
 
     everywhere = once
 
+    def alike(self, value, what):
+        pass
+
+    @contextmanager
+    def watched(self):
+        yield
+
 
 class Mpi:
-    """The ranks of MPI_COMM_WORLD."""
+    """The ranks of MPI_COMM_WORLD; `problem` is why this one cannot take part."""
 
-    def __init__(self):
+    def __init__(self, problem: str = ""):
         from mpi4py import MPI
 
         self._mpi = MPI
         self._comm = MPI.COMM_WORLD
         self.rank, self.size = self._comm.rank, self._comm.size
+        called = self._comm.allgather((problem, f"process {os.getpid()} on {socket.gethostname()}"))
+        self.absent = {rank: said for rank, (said, _) in enumerate(called) if said}
+        self.places = [place for _, place in called]
 
     def map(self, work, numbers, on_result):
         """Do `work(number, serve)` for all numbers, shared out one by one; rank 0 gets `on_result(rank, result)`.
@@ -69,7 +99,9 @@ class Mpi:
             else:
                 take(0, result)
         while self.rank == 0 and left:
-            take(*self._comm.recv(tag=RESULT))
+            serve()
+            time.sleep(SECONDS_A_LOOK)
+        self._together()
         counter.free()
 
     def once(self, act):
@@ -85,6 +117,31 @@ class Mpi:
         held = []
         self.once(lambda: held.append(act()))
         return held[0] if held else act()
+
+    def alike(self, value, what: str):
+        """Raises MachineError on every rank unless `value` is the same on all."""
+        values = self._comm.allgather(value)
+        other = next((rank for rank in range(self.size) if values[rank] != values[0]), 0)
+        if other:
+            raise _agreed(
+                f"rank {other} ({self.places[other]}) has {what} {values[other]}, rank 0 has {values[0]}; "
+                "their last bits would differ, so start the job on machines of one kind"
+            )
+
+    @contextmanager
+    def watched(self):
+        """For the length of a `with`: the job ends if a rank stops answering."""
+        pulse = Pulse(self._mpi, self._comm, self.places, _end)
+        try:
+            yield
+        finally:
+            pulse.stop()
+
+    def _together(self):
+        """Wait until all ranks are here, leaving the processor to those that still work."""
+        request = self._comm.Ibarrier()
+        while not request.Test():
+            time.sleep(SECONDS_A_LOOK)
 
 
 def _attempt(act) -> tuple[object, MlfitError | None]:
@@ -117,6 +174,7 @@ class _Counter:
         self._window.Free()
 
 
+@functools.cache
 def connect():
     """The workers of this process: all MPI ranks if a launcher started us, else this process alone."""
     wanted = launched_size()
@@ -133,7 +191,23 @@ def connect():
             f"the launcher started {wanted} processes but mpi4py sees {workers.size}: they belong to different MPIs; "
             "use the mpiexec of the MPI that mpi4py was built with (`nrn-mlfit doctor` names it)"
         )
+    if workers.absent:
+        rank, problem = next(iter(workers.absent.items()))
+        raise _agreed(
+            f"rank {rank} cannot take part: {problem}; every rank needs the same command, files and installation"
+        )
     return workers
+
+
+def stay_away(problem: str) -> bool:
+    """Tell the other ranks, who may be waiting to begin, that this one cannot; whether none of them can."""
+    if launched_size() == 1 or met():
+        return True
+    try:
+        workers = Mpi(problem)
+    except ImportError:
+        return True
+    return len(workers.absent) == workers.size
 
 
 def _agreed(problem: str) -> MachineError:
@@ -141,11 +215,6 @@ def _agreed(problem: str) -> MachineError:
     error = MachineError(problem)
     error.agreed = True
     return error
-
-
-def launched_rank() -> int:
-    """Our rank by the launcher's word, known before MPI starts."""
-    return max([int(os.environ[name]) for name in RANKS if os.environ.get(name, "").isdigit()], default=0)
 
 
 def met() -> bool:
@@ -159,5 +228,11 @@ def abort(reason: str, code: int):
         return
     from mpi4py import MPI
 
-    print(f"rank {MPI.COMM_WORLD.rank} ends the job: {reason}", file=sys.stderr, flush=True)
+    _end(f"rank {MPI.COMM_WORLD.rank} ends the job: {reason}", code)
+
+
+def _end(said: str, code: int):
+    from mpi4py import MPI
+
+    print(f"nrn-mlfit: {said}", file=sys.stderr, flush=True)
     MPI.COMM_WORLD.Abort(code)

@@ -13,11 +13,17 @@ from nrn_mlfit.cli.options import any_path, cell_argument, run_under_mpi, say
 @click.option(
     "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Set i depends on (seed, i) alone."
 )
+@click.option("--first", type=click.IntRange(min=0), default=0, show_default=True, help="Number of the first set.")
 @click.option("-j", "--ranks", type=click.IntRange(min=1), default=1, help="Start this many MPI processes ourselves.")
 @click.option("--stimulus", "stimulus_file", type=any_path, help="A .npz or .csv file to use as the stimulus.")
 @click.option("--sets-a-shard", type=click.IntRange(min=1), default=100, show_default=True, help="Sets in one file.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    help="CPU seconds a set may take (default: 30 x the longest).",
+)
 @click.pass_context
-def simulate(ctx, cell, samples, output, seed, ranks, stimulus_file, sets_a_shard):
+def simulate(ctx, cell, samples, output, seed, first, ranks, stimulus_file, sets_a_shard, timeout):
     """Simulate CELL for random parameter sets and write HDF5 shards.
 
     CELL is a shipped cell (see `nrn-mlfit cells`), or the path of your own cell file. The same command again does
@@ -33,6 +39,7 @@ def simulate(ctx, cell, samples, output, seed, ranks, stimulus_file, sets_a_shar
     from nrn_mlfit import cells, simulator
 
     spec = {"kind": "file", "path": str(stimulus_file.resolve())} if stimulus_file else None
-    summary = simulator.simulate(cells.load(cell, spec), samples, output, seed, sets_a_shard, say)
+    model = cells.load(cell, spec)
+    summary = simulator.simulate(model, samples, output, seed, sets_a_shard, first, timeout, say)
     for line in summary.lines():
         say(line)

@@ -19,7 +19,6 @@ from nrn_mlfit.recordings.recording import Recording
 
 __all__ = ["Recording", "Sweep", "around_change", "files", "read", "sweeps"]
 
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HDF5_SUFFIXES = (".h5", ".hdf5", ".nwb")
 SUFFIXES = (*HDF5_SUFFIXES, ".npz", ".csv")
 READ_ARE = "read are NWB 2 (.nwb), HDF5 and shards (.h5, .hdf5), .npz and .csv"
@@ -84,9 +83,7 @@ def _readers(path) -> list[Callable[[], Recording]]:
 
 def _format(path) -> ModuleType:
     """The module that reads a file: by content where HDF5 is behind it, else by suffix."""
-    with open(path, "rb") as file:
-        is_hdf5 = file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
-    if is_hdf5:
+    if hdf5.is_one(path):
         return {"shard": shard_row, "nwb": nwb, "hdf5": hdf5}[hdf5.kind(path)]
     suffix = path.suffix.lower()
     if suffix in HDF5_SUFFIXES:

@@ -24,6 +24,12 @@ def opened(path: Path):
         raise RecordingError(f"{path.name}: cut short or damaged; copy it anew from where it came") from None
 
 
+def is_one(path: Path) -> bool:
+    """Whether a file is HDF5, wherever in it the HDF5 part begins."""
+    with open(path, "rb"):  # a file that may not be read is no matter of its format
+        return bool(h5py.is_hdf5(path))
+
+
 def kind(path: Path) -> str:
     """What an HDF5 file says it is: shard, nwb, or just hdf5."""
     with opened(path) as file:

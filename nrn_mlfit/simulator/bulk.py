@@ -2,22 +2,24 @@
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-import nrn_mlfit
-from nrn_mlfit import cells, progress, shards, textfile, workers
+from nrn_mlfit import progress, shards, workers
 from nrn_mlfit.cells import CellModel
-from nrn_mlfit.errors import ParameterError
-from nrn_mlfit.shards import Status
-from nrn_mlfit.simulator.mechanisms import build, is_built
-from nrn_mlfit.simulator.neuron import NeuronEngine
+from nrn_mlfit.errors import CellError, ParameterError
+from nrn_mlfit.shards import Shard, Status, claim, manifest
+from nrn_mlfit.shards.claim import Piece
+from nrn_mlfit.simulator.mechanisms import is_built
+from nrn_mlfit.simulator.worker import Worker
 from nrn_mlfit.spikes import spike_counts
 
 SETS_A_SHARD = 100
+ENGINE = "neuron"
+TODO = np.uint8(255)  # the status of a set that is not simulated yet
 
 
 @dataclass
@@ -39,6 +41,13 @@ class Summary:
     def silent(self) -> float:
         """The share of traces without a spike."""
         return float(np.mean(np.array(self.spikes) == 0)) if self.spikes else 0.0
+
+    def add_traces(self, volts, status):
+        """Add good traces, volts (n, P, S, T) in mV, and the statuses of all sets, the good ones' among them."""
+        self.statuses.update(int(s) for s in status)
+        if volts.size:
+            self.spikes += spike_counts(volts[:, 0]).ravel().tolist()
+            self.lowest, self.highest = min(self.lowest, float(volts.min())), max(self.highest, float(volts.max()))
 
     def add(self, part: "Summary"):
         self.statuses += part.statuses
@@ -68,93 +77,108 @@ def simulate(
     folder: Path | str,
     seed: int = 1,
     sets_a_shard: int = SETS_A_SHARD,
+    first: int = 0,
+    limit: float | None = None,
     report: progress.Report = progress.silent,
 ) -> Summary:
-    """Simulate the sets 0 .. samples-1 of `seed` into shards in `folder`; what is there already is kept.
+    """Simulate the sets first .. first+samples-1 of `seed` into shards in `folder`; what is there already is kept.
 
-    Under an MPI launcher every rank calls this and shares the work; the summary is rank 0's. Raises ShardError if
-    the folder holds another run.
+    Under an MPI launcher every rank calls this and shares the work; the summary is rank 0's. `limit` is the CPU time
+    in seconds that a set may take (by default 30 times the longest so far, at least 10 s). Raises ShardError if the
+    folder holds another run or another process writes there, CellError if the cell cannot be built or if a set hangs
+    on the one before it.
     """
     if not 0 <= seed < 2**63:
         raise ParameterError(f"seed {seed}: must lie in 0 .. 2^63 - 1")
-    folder, team = Path(folder), workers.connect()
-    manifest = describe(model, seed, sets_a_shard)
-    team.once(lambda: shards.check_free(folder, manifest))
-    team.once(lambda: _compile(model, report))
-    engine = team.everywhere(lambda: NeuronEngine(model))
-    todo = team.once(lambda: _start(model, samples, folder, manifest))
-    left = sum(count for _, count in todo)
-    total = Summary(found=samples - left)
-    watch = _Watch(team.rank, progress.Meter(left, "sets", report), total)
+    folder, about = Path(folder), manifest.describe(model, seed, sets_a_shard, ENGINE)
+    with ExitStack() as held:
+        worker = held.enter_context(Worker(model, ENGINE, limit))  # before MPI is met
+        team = workers.connect()
+        held.enter_context(team.watched())
+        team.alike(about["instruction_set"], "instruction set")
+        team.once(lambda: claim.check_free(folder, about))
+        team.once(lambda: _announce(model, report))
+        team.everywhere(worker.begin)
 
-    def work(piece, serve):
-        return _shard(engine, model, folder, manifest, piece, lambda: (serve(), watch.tick()))
+        def start() -> list[Piece]:
+            held.enter_context(claim.held(folder))
+            claim.check_free(folder, about)
+            todo = claim.prepare(model, folder, about, first, samples)
+            if todo:
+                _check_memory(worker, model, seed, first)
+            return todo
 
-    team.map(work, todo, watch.take)
+        todo = team.once(start)
+        left = sum(piece.left for piece in todo)
+        total = Summary(found=samples - left)
+        watch = _Watch(team.rank, progress.Meter(left, "sets", report), total)
+        maker = _Maker(worker, model, folder, about)
+        team.map(lambda piece, serve: maker.make(piece, serve, watch.tick), todo, watch.take)
     total.seconds = watch.meter.seconds
     return total
 
 
-def describe(model: CellModel, seed: int, sets_a_shard: int) -> dict:
-    """The manifest of a run: everything its bytes depend on."""
-    protocol = model.protocol
-    return {
-        "content_hash": content_hash(model),
-        "cell_hash": model.digest(),
-        "protocol_hash": protocol.digest(),
-        "cell": model.settings(),
-        "protocol": protocol.specs,
-        "dt": protocol.dt,
-        "start": protocol.start,
-        "stop": protocol.stop,
-        "t0": protocol.t0,
-        "seed": seed,
-        "sets_a_shard": sets_a_shard,
-        "engine": NeuronEngine.name,
-        "versions": {"nrn_mlfit": nrn_mlfit.__version__, "neuron": version("neuron")},
-    }
-
-
-def content_hash(model: CellModel) -> str:
-    """One hash of cell, HOC and MOD bytes, and protocol."""
-    return f"{model.digest()[:32]}{model.protocol.digest()[:32]}"
-
-
-def _compile(model, report):
+def _announce(model, report):
     if model.mod and not is_built(model.mod):
         report("compiling the MOD files (once; they are kept)")
-        build(model.mod)
 
 
-def _start(model, samples, folder, manifest) -> list[tuple[int, int]]:
-    """The folder, the copy of the cell and the manifest; returns the shards (first, count) that are still to make."""
-    textfile.write_atomic(folder / "run.json", textfile.to_json(manifest))  # first: what is cut off here can go on
-    cells.bundle(model, folder / "cell")
-    size = manifest["sets_a_shard"]
-    wanted = [(first, min(size, samples - first)) for first in range(0, samples, size)]
-    return [(first, count) for first, count in wanted if shards.rows(folder / shards.name_of(first), manifest) < count]
+def _check_memory(worker, model, seed, first):
+    """A set must not hang on the one before it, or the bytes of a run would hang on its order."""
+    one, other = model.space.to_phys(model.space.draw(seed, first, 2))[:, None]
+    volts, status = worker.run(one)
+    before = volts.copy()
+    _, status_between = worker.run(other)
+    after, status_again = worker.run(one)
+    fine = Status.OK == status[0] == status_between[0] == status_again[0]
+    if fine and not np.array_equal(before, after):
+        raise CellError(
+            f"{model.name}: set {first} gave another trace after set {first + 1} than before it, so the cell keeps "
+            "something from one set to the next (a variable that INITIAL does not set, a procedure that adds to what "
+            "it finds, a random number); mend its HOC or MOD"
+        )
 
 
-def _shard(engine, model, folder, manifest, piece, tick: Callable[[], object]) -> Summary:
-    first, count = piece
-    unit_par = model.space.draw(manifest["seed"], first, count)
-    phys_par = model.space.to_phys(unit_par)
-    volts, status = engine.run(phys_par, tick)
-    ok = status == Status.OK
-    counts = np.full(volts.shape, shards.MISSING)
-    counts[ok] = shards.to_counts(volts[ok])
-    attributes = shards.attributes_of(manifest, first)
-    shard = shards.Shard(phys_par, unit_par, counts, status, model.protocol.currents, attributes)
-    shards.write(folder / shards.name_of(first), shard)
-    return _summary(volts[ok], status)
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the shards of a run, on one rank."""
 
+    worker: Worker
+    model: CellModel
+    folder: Path
+    manifest: dict
 
-def _summary(volts, status) -> Summary:
-    part = Summary(statuses=Counter(int(s) for s in status))
-    if volts.size:
-        part.spikes = spike_counts(volts[:, 0]).ravel().tolist()
-        part.lowest, part.highest = float(volts.min()), float(volts.max())
-    return part
+    def make(self, piece: Piece, serve: Callable[[], object], tick: Callable[[], object]) -> Summary:
+        """Simulate what a shard lacks and write it; `tick` after each chunk of sets, `serve` more often."""
+        space, protocol = self.model.space, self.model.protocol
+        unit_par = space.draw(self.manifest["seed"], piece.first, piece.count)
+        phys_par = space.to_phys(unit_par)
+        counts, status, again = self._there(piece)
+        part, todo = Summary(), np.flatnonzero(status == TODO)
+        for low in range(0, len(todo), self.worker.lanes):
+            rows = todo[low : low + self.worker.lanes]
+            volts, status[rows] = self.worker.run(phys_par[rows], serve)
+            ok = status[rows] == Status.OK
+            counts[rows[ok]] = shards.to_counts(volts[ok])
+            part.add_traces(volts[ok], status[rows])
+            tick()
+        retried = bool((status[again] == Status.TIMEOUT).any())
+        attributes = shards.attributes_of(self.manifest, piece.first, retried)
+        shard = Shard(phys_par, unit_par, counts, status, protocol.currents, attributes)
+        shards.write(self.folder / shards.name_of(piece.first), shard)
+        return part
+
+    def _there(self, piece):
+        """counts (N, P, S, T) and status (N,) as the folder has them, TODO where it has nothing; the rows tried again."""
+        protocol = self.model.protocol
+        shape = (piece.count, len(self.model.probes), len(protocol.stimuli), protocol.length)
+        counts, status = np.full(shape, shards.MISSING), np.full(piece.count, TODO)
+        if piece.left < piece.count or piece.again:
+            held = shards.read(self.folder / shards.name_of(piece.first))
+            counts[: len(held.status)], status[: len(held.status)] = held.volts, held.status
+        again = np.flatnonzero(status == Status.TIMEOUT) if piece.again else np.array([], int)
+        status[again] = TODO
+        return counts, status, again
 
 
 class _Watch:

@@ -1,7 +1,5 @@
 """The engine that is the truth: plain NEURON, one reused cell, one set after the other."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from nrn_mlfit.cells import CellModel
@@ -10,29 +8,28 @@ from nrn_mlfit.simulator.session import Session
 
 
 class NeuronEngine:
-    """Turns a chunk of parameter sets into traces and statuses."""
+    """Parameter sets to traces with NEURON itself."""
 
     name = "neuron"
+    lanes = 1
 
     def __init__(self, model: CellModel):
         self._session = Session(model)
 
-    def run(self, phys_par, tick: Callable[[], None] = lambda: None):
-        """volts (N, P, S, T) float mV in the window and status (N,) of the sets phys_par (N, K); `tick` after each set."""
-        pairs = [self._one(row, tick) for row in phys_par]
+    def run(self, phys_par):
+        """volts (n, P, S, T) float mV in the window and status (n,) of the sets phys_par (n, K)."""
+        pairs = [self._one(row) for row in phys_par]
         volts, status = zip(*pairs, strict=True)
         return np.array(volts), np.array(status, np.uint8)
 
-    def _one(self, row, tick):
-        protocol = self._session.model.protocol
+    def _one(self, row):
+        model = self._session.model
+        protocol = model.protocol
         try:
             self._session.set(row)
             volts = np.stack([self._session.run(s)[:, protocol.start :] for s in protocol.stimuli], axis=1)
         except RuntimeError:  # what NEURON raises for an error in HOC
-            volts = np.zeros((len(self._session.model.probes), len(protocol.stimuli), protocol.length))
-            return volts, Status.HOC_ERROR
-        finally:
-            tick()
+            return np.zeros((len(model.probes), len(protocol.stimuli), protocol.length)), Status.HOC_ERROR
         return volts, judge(volts)
 
 

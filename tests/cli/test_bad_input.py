@@ -141,7 +141,7 @@ def test_a_cache_that_cannot_be_written(command, tmp_path):
 def test_an_output_that_cannot_be_written(command):
     done = command("simulate", "izhikevich", "-n", 5, "-o", "/dev/null/out")
     assert sentence(done) == (
-        "/dev/null/out/run.json: cannot be written (Not a directory); choose another folder or free some space"
+        "/dev/null/out/.lock: cannot be written (Not a directory); choose another folder or free some space"
     )
 
 
@@ -165,7 +165,7 @@ def test_a_launcher_of_another_mpi(command, tmp_path):
 def test_a_folder_that_holds_another_run(command, izhikevich_run):
     done = command("simulate", "izhikevich", "-n", 60, "--seed", 9, "--sets-a-shard", 20, "-o", izhikevich_run)
     assert sentence(done) == (
-        f"{izhikevich_run}: already holds another run (it differs in seed); choose another folder with -o"
+        f"{izhikevich_run}: holds another run: seed 1 there, 9 here; choose another folder with -o"
     )
 
 
@@ -178,7 +178,7 @@ def test_a_folder_that_holds_something_else(command, tmp_path):
 def test_training_on_no_run(command, tmp_path):
     done = command("train", tmp_path, "-o", tmp_path / "out")
     assert sentence(done, tmp_path / "out") == (
-        f"{tmp_path}: holds no run (no run.json); make one with `nrn-mlfit simulate CELL -o {tmp_path}`"
+        f"{tmp_path}: holds no run (no run.json); make one with `nrn-mlfit simulate CELL -n SETS -o {tmp_path}`"
     )
 
 

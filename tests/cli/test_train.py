@@ -64,7 +64,7 @@ def test_a_folder_in_use_is_refused_before_any_work(command, trained, izhikevich
 
 def test_what_is_no_run_is_refused(command, tmp_path):
     assert refused(command, tmp_path, "-o", tmp_path / "e") == (
-        f"nrn-mlfit: {tmp_path}: holds no run (no run.json); make one with `nrn-mlfit simulate CELL -o {tmp_path}`\n"
+        f"nrn-mlfit: {tmp_path}: holds no run (no run.json); make one with `nrn-mlfit simulate CELL -n SETS -o {tmp_path}`\n"
     )
     assert not os.path.exists(tmp_path / "e")
 

@@ -15,6 +15,8 @@ MANIFEST = {
     "dt": 0.02,
     "t0": 1.0,
     "engine": "neuron",
+    "instruction_set": "x86_64-v3",
+    "sets_a_shard": 10,
     "cell": {"name": "x", "parameters": [{"name": "zeta"}, {"name": "alpha"}]},
     "protocol": [{"kind": "step"}],
     "versions": {"nrn_mlfit": "0"},
@@ -123,8 +125,9 @@ def test_a_manifest_that_describes_no_run_is_refused(tmp_path):
 
 
 def test_the_same_sets_are_not_taken_twice(tmp_path):
-    with pytest.raises(ShardError, match=r"the same sets as .*a \(seed 1\); name one of them"):
+    with pytest.raises(ShardError, match=r"b: set 0 of seed 1 is in .*a, too; name one of them"):
         shards.load_runs([run(tmp_path / "a"), run(tmp_path / "b")])
+    assert len(shards.load_runs([tmp_path / "a", run(tmp_path / "c", first=5)]).volts) == 8  # other sets of that seed
 
 
 def test_a_shard_of_another_run_or_under_another_name_is_named(tmp_path):
@@ -133,9 +136,12 @@ def test_a_shard_of_another_run_or_under_another_name_is_named(tmp_path):
     strange.write_bytes((other / shards.name_of(20)).read_bytes())
     with pytest.raises(ShardError, match=f"{strange.name}: belongs to another run or has another name"):
         shards.load_runs([one])
-    manifest = textfile.read_json(one / "run.json", ShardError)
-    with pytest.raises(ShardError, match=f"{strange.name}: belongs to another run"):
-        shards.rows(strange, manifest)
     (one / shards.name_of(0)).rename(strange)
     with pytest.raises(ShardError, match="has another name than it was given"):
-        shards.rows(strange, manifest)
+        shards.load_runs([one])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 327.1, -400])
+def test_what_a_count_cannot_hold_does_not_become_one(bad):
+    with pytest.raises(ValueError, match="not finite, or beyond 327"):
+        shards.to_counts([0.0, bad])

@@ -1,0 +1,134 @@
+"""Taking a run's folder for a simulation: nobody else writes there, what lies there is ours, and what is missing."""
+
+import contextlib
+import fcntl
+import itertools
+import json
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nrn_mlfit import cells, textfile
+from nrn_mlfit.cells import CellModel
+from nrn_mlfit.errors import ShardError
+from nrn_mlfit.shards import manifest as manifests
+from nrn_mlfit.shards.format import Status, name_of, read_status, rows
+from nrn_mlfit.shards.run import Run, first_of, read_manifest
+
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A shard to make: the number of its first set, how many it holds, and how many of them are left to simulate.
+
+    `again`: the sets of the shard that ran out of time are tried once more.
+    """
+
+    first: int
+    count: int
+    left: int
+    again: bool = False
+
+
+def check_free(folder: Path, manifest: dict) -> bool:
+    """Whether `folder` already holds this run (with any number of sets); raises ShardError if it holds anything else."""
+    path = folder / manifests.NAME
+    if path.is_file():
+        manifests.check_same(folder, read_manifest(path), manifest)
+        return True
+    if folder.is_file() or folder.is_dir() and any(p.name != LOCK for p in folder.iterdir()):
+        raise ShardError(f"{folder}: holds something else; choose an empty or new folder with -o")
+    return False
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the folder, for the length of a `with`, against every other run that wants to write there.
+
+    A lock of the kernel on the file .lock: it ends with the process that holds it, however that ends, so a lock of a
+    dead process is none. Raises ShardError, naming the holder, if another process has it.
+    """
+    lock = _locked(folder)
+    try:
+        yield
+    finally:
+        (folder / LOCK).unlink(missing_ok=True)
+        lock.close()
+
+
+def _locked(folder):
+    path = folder / LOCK
+    while True:
+        with textfile.writing(path):
+            lock = open(path, "a+")  # noqa: SIM115 (closed by the one who asked)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ShardError(
+                f"{folder}: {_holder(lock)} is writing there; wait for it, or choose another folder with -o"
+            ) from None
+        except OSError:
+            pass  # a file system without locks: two runs would make the same bytes twice, and none wrong
+        if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+            break
+        lock.close()  # its last holder removed the file while we waited: that lock holds nobody off
+    lock.truncate(0)
+    lock.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+    lock.flush()
+    return lock
+
+
+def _holder(lock) -> str:
+    lock.seek(0)
+    try:
+        about = json.loads(lock.read())
+        return f"process {about['pid']} on {about['host']}"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def prepare(model: CellModel, folder: Path, manifest: dict, first: int, samples: int) -> list[Piece]:
+    """Manifest and copy of the cell in a folder that is held; returns the shards that are still to make."""
+    for left in folder.glob(".*.tmp"):  # of a process that was killed
+        left.unlink(missing_ok=True)
+    textfile.write_atomic(folder / manifests.NAME, textfile.to_json(manifest))  # first: what is cut off can go on
+    cells.bundle(model, folder / "cell")
+    run, wanted = Run(folder, manifest), layout(first, samples, manifest["sets_a_shard"])
+    _check_layout(run, wanted)
+    return [piece for first, count in wanted if (piece := _piece(run, first, count)).left]
+
+
+def layout(first: int, samples: int, sets_a_shard: int) -> list[tuple[int, int]]:
+    """(first, count) of the shards of a run; between its ends their borders are the multiples of sets_a_shard."""
+    stop = first + samples
+    borders = [first, *range(first - first % sets_a_shard + sets_a_shard, stop, sets_a_shard), stop]
+    return [(low, high - low) for low, high in itertools.pairwise(borders)]
+
+
+def _check_layout(run, wanted):
+    """A set must not come to lie in two shards, which a run with another --first could bring about."""
+    starts, (low, _), (last, count) = {first for first, _ in wanted}, wanted[0], wanted[-1]
+    for path in run.shards:
+        first = first_of(path)
+        if first in starts or first >= last + count:
+            continue
+        size = rows(path)
+        if first + size > low:
+            raise ShardError(
+                f"{path}: holds the sets {first} to {first + size - 1}, some of which are asked for in other shards; "
+                "choose another folder with -o"
+            )
+
+
+def _piece(run, first, count) -> Piece:
+    path = run.folder / name_of(first)
+    try:
+        status, attributes = read_status(path)
+    except ShardError:  # not there, or damaged: made anew
+        return Piece(first, count, count)
+    run.check_belongs(path, attributes)
+    late = 0 if attributes["retried"] else int((status == Status.TIMEOUT).sum())
+    return Piece(first, max(count, len(status)), max(count - len(status), 0) + late, late > 0)

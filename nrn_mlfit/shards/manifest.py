@@ -1,0 +1,75 @@
+"""The manifest of a run, run.json: everything that its bytes depend on, and in what two runs differ."""
+
+import hashlib
+from importlib.metadata import version
+
+import nrn_mlfit
+from nrn_mlfit import machine
+from nrn_mlfit.cells import CellModel
+from nrn_mlfit.errors import ShardError
+
+NAME = "run.json"
+LIBRARIES = ("neuron", "numpy", "h5py")  # what the traces, the draws and the files are made with
+NAMED_AT_MOST = 5
+HASHES = ("content_hash", "cell_hash", "protocol_hash")
+
+
+def describe(model: CellModel, seed: int, sets_a_shard: int, engine: str) -> dict:
+    """The manifest of a run of `model` on this machine."""
+    protocol = model.protocol
+    return {
+        "content_hash": content_hash(model),
+        "cell_hash": model.digest(),
+        "protocol_hash": protocol.digest(),
+        "cell": model.settings(),
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in model.sources().items()},
+        "protocol": protocol.specs,
+        "dt": protocol.dt,
+        "start": protocol.start,
+        "stop": protocol.stop,
+        "t0": protocol.t0,
+        "seed": seed,
+        "sets_a_shard": sets_a_shard,
+        "engine": engine,
+        "instruction_set": machine.instruction_set(),
+        "versions": {"nrn_mlfit": nrn_mlfit.__version__, **{name: version(name) for name in LIBRARIES}},
+    }
+
+
+def content_hash(model: CellModel) -> str:
+    """One hash of cell, HOC and MOD bytes, and protocol."""
+    return f"{model.digest()[:32]}{model.protocol.digest()[:32]}"
+
+
+def check_same(folder, there: dict, here: dict):
+    """Raises ShardError, naming the differences, unless the run that `folder` holds has the manifest `here`."""
+    if there == here:
+        return
+    told = list(_differences(there, here))
+    more = f" and {len(told) - NAMED_AT_MOST} more" if len(told) > NAMED_AT_MOST else ""
+    reason = ""
+    if there.get("instruction_set") != here["instruction_set"]:
+        reason = " (on another instruction set the last bits differ; go on on a machine like the first)"
+    raise ShardError(
+        f"{folder}: holds another run: {', '.join(told[:NAMED_AT_MOST])}{more}{reason}; choose another folder with -o"
+    )
+
+
+def _differences(there, here):
+    """What differs, leaf by leaf, as `cell.celsius 34 there, 37 here`; hashes only where nothing else tells."""
+    leaves, others = dict(_leaves(there)), dict(_leaves(here))
+    changed = [key for key in {**leaves, **others} if leaves.get(key) != others.get(key)]
+    for key in [key for key in changed if key not in HASHES] or changed:
+        if key.startswith("files.") or key in HASHES:
+            yield f"{key.removeprefix('files.')} changed"
+        else:
+            yield f"{key} {leaves.get(key, 'absent')} there, {others.get(key, 'absent')} here"
+
+
+def _leaves(held, path=""):
+    pairs = held.items() if isinstance(held, dict) else enumerate(held) if isinstance(held, list | tuple) else None
+    if pairs is None:
+        yield path, held
+        return
+    for key, value in pairs:
+        yield from _leaves(value, f"{path}.{key}" if path else str(key))

@@ -1,0 +1,165 @@
+"""The process beside a rank: a keeper that knows neither NEURON nor MPI, and the worker that it forks.
+
+An engine runs in the worker. If a set takes the worker along (a segmentation fault, abort() in a MOD file, a loop
+without end), the keeper says so to the rank and forks a new one. It is started before MPI, since to fork a process
+that MPI lives in is not safe everywhere.
+"""
+
+import contextlib
+import ctypes
+import mmap
+import os
+import pickle
+import resource
+import select
+import signal
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+import numpy as np
+
+from nrn_mlfit.cells import CellModel
+from nrn_mlfit.errors import MlfitError
+from nrn_mlfit.simulator.engines import ENGINES
+
+LEAK_BYTES = 500 * 2**20  # a worker that has grown by this much since its first set makes room for a new one
+MEMORY_BYTES = 4 * 2**30  # and none may hold more: beyond it malloc fails, before the machine runs out of memory
+LEFT = 75  # the exit code of a worker that has made room
+OUTSIDE = (signal.SIGINT, signal.SIGTERM)  # sent to all processes of a job; the rank decides what comes of it
+DEADLY = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGPROF)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs to begin: the engine by name, the cell, and the shape of the memory that it shares."""
+
+    engine: str
+    model: CellModel
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A worker has built its engine."""
+
+    pid: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A worker could not build its engine, or met an error of ours; `error` is a MlfitError or what happened."""
+
+    error: MlfitError | str
+
+
+@dataclass(frozen=True)
+class Done:
+    """The chunk is simulated: status (n,), and the CPU time it took. `leaving`: a fresh worker comes next."""
+
+    status: np.ndarray
+    seconds: float
+    leaving: bool
+
+
+@dataclass(frozen=True)
+class Died:
+    """A worker ended without an answer: the signal's number, negated, or its exit code."""
+
+    code: int
+
+
+def shared(descriptor: int, shape: tuple[int, ...]) -> np.ndarray:
+    """The memory that rank and worker share, as float64 of a shape."""
+    return np.frombuffer(mmap.mmap(descriptor, 0), np.float64)[: int(np.prod(shape))].reshape(shape)
+
+
+def main():
+    """`keeper CONNECTION MEMORY`, two file descriptors: fork workers until the rank closes our standard input."""
+    connection, memory = Connection(int(sys.argv[1])), int(sys.argv[2])
+    for number in OUTSIDE:
+        signal.signal(number, signal.SIG_IGN)
+    os.dup2(2, 1)  # what MOD and HOC files print must not mix with what the command prints
+    task = connection.recv_bytes()
+    while (code := _one_worker(connection, memory, task)) is not None:
+        if code != LEFT:
+            connection.send(Died(code))
+
+
+def _one_worker(connection, memory, task) -> int | None:
+    """Fork a worker and wait for it to end: the code it ended with, or None once the rank is gone."""
+    awake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    before = signal.set_wakeup_fd(wake)
+    keeper = os.getpid()
+    if not (pid := os.fork()):
+        signal.set_wakeup_fd(-1)
+        _live(connection, memory, task, keeper)
+    try:
+        while True:
+            ready, _, _ = select.select([sys.stdin.fileno(), awake], [], [])
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found:
+                return os.waitstatus_to_exitcode(status)
+            if sys.stdin.fileno() in ready:
+                os.kill(pid, signal.SIGKILL)
+                return None
+            os.read(awake, 64)
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(awake)
+        os.close(wake)
+
+
+def _live(connection, memory, task, keeper):
+    """The life of a worker; it does not return."""
+    _die_with(keeper)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file a crashed set would fill the disk
+    try:
+        _serve(connection, memory, pickle.loads(task))
+    except EOFError:  # the rank is gone
+        pass
+    except BaseException as error:
+        told = error if isinstance(error, MlfitError) else "".join(traceback.format_exception(error))
+        with contextlib.suppress(OSError):
+            connection.send(Failed(told))
+            connection.poll(None)  # there is nothing more to do; the rank ends us
+    os._exit(LEFT)
+
+
+def _die_with(parent):
+    """Have Linux kill this process when its parent dies, so that a loop in a MOD file does not outlive the job."""
+    pr_set_pdeathsig = 1
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _serve(connection, memory, task: Task):
+    volts = shared(memory, task.shape)
+    engine = ENGINES[task.engine](task.model)
+    for number in DEADLY:  # NEURON's own handlers would go on after a fault
+        signal.signal(number, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, resource.RLIM_INFINITY))
+    connection.send(Ready(os.getpid()))
+    first = None
+    while True:
+        chunk, limit = connection.recv()
+        began = time.process_time()
+        signal.setitimer(signal.ITIMER_PROF, limit)
+        traces, status = engine.run(chunk)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        volts[: len(traces)] = traces
+        first = first or _peak_bytes()
+        leaving = _peak_bytes() - first > LEAK_BYTES
+        connection.send(Done(status, time.process_time() - began, leaving))
+        if leaving:
+            return
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

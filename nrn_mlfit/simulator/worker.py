@@ -1,0 +1,161 @@
+"""The rank's side of its worker: chunks of parameter sets go out, traces and statuses come back, whatever happens there."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing import Pipe
+
+import numpy as np
+
+from nrn_mlfit import workers
+from nrn_mlfit.cells import CellModel
+from nrn_mlfit.errors import MachineError, MlfitError
+from nrn_mlfit.shards import Status
+from nrn_mlfit.simulator import keeper
+from nrn_mlfit.simulator.engines import ENGINES
+from nrn_mlfit.simulator.keeper import Died, Done, Failed, Task
+
+CODE = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from nrn_mlfit.simulator.keeper import main; main()"
+)
+FIRST_LIMIT = 600.0  # CPU seconds for the first chunk; after it there is experience:
+TIMES_LONGEST = 30  # a chunk may take so many times the longest one so far,
+SHORTEST_LIMIT = 10.0  # but at least so long
+WALL_TIMES, WALL_EXTRA = 20, 60.0  # a worker that waits instead of computing is given up after 20 limits and a minute
+SECONDS_A_LOOK = 0.05
+
+
+class Worker:
+    """A process that runs an engine; use it in a `with`. Make it before MPI is met, `begin` it when there is work.
+
+    `limit`: CPU seconds that one chunk may take; by default 30 times the longest so far and at least 10 s.
+    """
+
+    def __init__(self, model: CellModel, engine: str, limit: float | None = None):
+        protocol, lanes = model.protocol, ENGINES[engine].lanes
+        shape = (lanes, len(model.probes), len(protocol.stimuli), protocol.length)
+        self.lanes, self._limit, self._longest = lanes, limit, 0.0
+        self._pid, self._fresh = 0, True
+        memory = os.memfd_create("volts")
+        os.truncate(memory, 8 * int(np.prod(shape)))
+        self._volts = keeper.shared(memory, shape)
+        self._connection, theirs = Pipe()
+        self._keeper = _start_keeper(theirs.fileno(), memory)
+        theirs.close()
+        os.close(memory)
+        self._task = pickle.dumps(Task(engine, model, shape))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._keeper.stdin:
+            self._keeper.stdin.close()  # the keeper takes this for the end
+        try:
+            self._keeper.wait(10)
+        except subprocess.TimeoutExpired:
+            self._keeper.kill()
+        self._connection.close()
+
+    def begin(self):
+        """Build the engine; raises what its construction raises."""
+        self._connection.send_bytes(self._task)
+        self._await_ready(_idle, FIRST_LIMIT)
+
+    def run(self, phys_par, serve: Callable[[], object] = lambda: None):
+        """volts (n, P, S, T) float mV and status (n,) of n <= lanes sets phys_par (n, K); `serve` is called meanwhile.
+
+        The traces are valid until the next call. A set that takes the worker along has the status crashed or timeout.
+        """
+        answer = self._ask(phys_par, serve)
+        if isinstance(answer, Done):
+            return self._volts[: len(phys_par)], answer.status
+        if len(phys_par) > 1:
+            return self._one_by_one(phys_par, serve)
+        self._volts[:1] = 0
+        return self._volts[:1], np.array([answer], np.uint8)
+
+    def _one_by_one(self, phys_par, serve):
+        """The sets of a chunk that took the worker along, each alone."""
+        pairs = [self.run(row[None], serve) for row in phys_par]
+        volts, status = (np.concatenate(part) for part in zip(*((v.copy(), s) for v, s in pairs), strict=True))
+        return volts, status
+
+    def _ask(self, phys_par, serve) -> Done | Status:
+        """A crash counts only in a worker that has done nothing before: what a set leaves behind is not the next one's."""
+        fresh, limit = self._fresh, self._chunk_limit()
+        self._connection.send((np.asarray(phys_par), limit))
+        answer = self._receive(serve, WALL_EXTRA + WALL_TIMES * limit)
+        if isinstance(answer, Done):
+            self._longest, self._fresh = max(self._longest, answer.seconds), False
+            if answer.leaving:
+                self._await_ready(serve, FIRST_LIMIT)
+            return answer
+        self._await_ready(serve, FIRST_LIMIT)
+        if answer is Status.CRASHED and not fresh:
+            return self._ask(phys_par, serve)
+        return answer
+
+    def _chunk_limit(self) -> float:
+        if self._limit:
+            return self._limit * self.lanes
+        return max(SHORTEST_LIMIT, TIMES_LONGEST * self._longest) if self._longest else FIRST_LIMIT
+
+    def _receive(self, serve, wall: float):
+        """The answer to a chunk, or the status that its sets have because there is none."""
+        overdue = False
+        until = time.monotonic() + wall
+        while not self._connection.poll(SECONDS_A_LOOK):
+            serve()
+            if not overdue and time.monotonic() > until:
+                overdue = True
+                os.kill(self._pid, signal.SIGKILL)
+        answer = self._message()
+        if isinstance(answer, Died):
+            return Status.TIMEOUT if overdue or answer.code == -signal.SIGPROF else Status.CRASHED
+        return answer
+
+    def _await_ready(self, serve, wall):
+        until = time.monotonic() + wall
+        while not self._connection.poll(SECONDS_A_LOOK):
+            serve()
+            if time.monotonic() > until:
+                raise MachineError(f"the cell is not built after {wall:.0f} s; see whether its HOC file ends")
+        answer = self._message()
+        if isinstance(answer, Died):
+            raise MachineError(
+                f"the process that builds the cell died ({_cause(answer.code)}); look at its HOC and MOD"
+            )
+        self._pid, self._fresh = answer.pid, True
+
+    def _message(self):
+        try:
+            answer = self._connection.recv()
+        except (EOFError, OSError):
+            raise MachineError(
+                f"the worker process of this rank is gone (exit code {self._keeper.poll()}); "
+                "give the same command again to go on"
+            ) from None
+        if isinstance(answer, Failed):
+            raise answer.error if isinstance(answer.error, MlfitError) else RuntimeError(answer.error)
+        return answer
+
+
+def _idle():
+    pass
+
+
+def _cause(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def _start_keeper(connection: int, memory: int) -> subprocess.Popen:
+    command = [sys.executable, "-P", "-c", CODE, json.dumps(sys.path), str(connection), str(memory)]
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    env = workers.without_launcher(os.environ) | one_thread
+    return subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(connection, memory), env=env)
