@@ -1,6 +1,8 @@
-"""The command `nrn-mlfit`: errors become one sentence and an exit code, on every MPI rank."""
+"""The command `nrn-mlfit`: errors become one sentence and an exit code, and no MPI rank is left waiting."""
 
+import functools
 import os
+import signal
 import sys
 import traceback
 
@@ -9,10 +11,23 @@ import click
 from nrn_mlfit import workers
 from nrn_mlfit.errors import MlfitError
 
+INTERRUPTED, TERMINATED = 130, 143  # as shells give them: 128 + the signal's number
+KEPT = "of a simulation the finished shards are kept, and the same command goes on"
+
+
+class _Terminated(BaseException):
+    """SIGTERM: a cluster's scheduler wants the machine back."""
+
 
 def main(arguments: list[str] | None = None):
     """Run the command line and leave with its exit code: 0 well, 2 a problem the user can mend, 1 ours."""
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(_run(arguments))
+
+
+def _terminate(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: what is held open is closed now
+    raise _Terminated
 
 
 def _run(arguments) -> int:
@@ -22,40 +37,50 @@ def _run(arguments) -> int:
         return cli.main(arguments, prog_name="nrn-mlfit", standalone_mode=False) or 0
     except click.exceptions.Exit as asked:
         return asked.exit_code
-    except click.ClickException as error:  # the command line is the same on every rank: each leaves by itself
-        if workers.launched_rank() == 0:
-            error.show()
-        return error.exit_code
+    except click.ClickException as error:
+        return _leave(error.format_message(), error.exit_code, error.show)
     except MlfitError as error:
-        return _explain(error)
+        return _leave(str(error), error.exit_code, functools.partial(_say, error), error.agreed)
     except (KeyboardInterrupt, click.Abort):
-        print("\nnrn-mlfit: interrupted; of a simulation the finished shards are kept", file=sys.stderr)
-        workers.abort("interrupted", 130)
-        return 130
+        return _stop("interrupted", INTERRUPTED)
+    except _Terminated:
+        return _stop("stopped by SIGTERM", TERMINATED)
+    except SystemExit as error:
+        told = f"sys.exit({error.code!r}) was called"
+        return _leave(told, 1, lambda: _say(told))
     except Exception as error:
         return _apologise(error)
 
 
-def _explain(error: MlfitError) -> int:
-    alike = error.agreed or not workers.met()  # before the ranks meet, all read the same command and files
-    if workers.launched_rank() == 0 or not alike:
-        print(f"nrn-mlfit: {error}", file=sys.stderr, flush=True)
-    if not alike:
-        workers.abort(str(error), error.exit_code)
-    return error.exit_code
+def _say(text):
+    print(f"nrn-mlfit: {text}", file=sys.stderr, flush=True)
+
+
+def _leave(problem: str, code: int, show, agreed=False) -> int:
+    """Say a problem: once if all ranks have it; else this one says it and does not leave the others waiting."""
+    if workers.met() and not agreed:
+        workers.abort(problem, code)
+    everywhere = agreed or workers.stay_away(problem.rstrip("."))
+    if workers.launched_rank() == 0 or not everywhere:
+        show()
+    return code
+
+
+def _stop(what: str, code: int) -> int:
+    told = f"{what}; {KEPT}"
+    workers.abort(told, code)
+    _say(told)
+    return code
 
 
 def _apologise(error: Exception) -> int:
     if os.environ.get("NRN_MLFIT_DEBUG"):
         traceback.print_exception(error)
-    print(
-        f"nrn-mlfit: an error we did not foresee ({type(error).__name__}: {error}); "
-        "set NRN_MLFIT_DEBUG=1 and run again to see where, and please report it",
-        file=sys.stderr,
-        flush=True,
+    told = (
+        f"an error we did not foresee ({type(error).__name__}: {error}); "
+        "set NRN_MLFIT_DEBUG=1 and run again to see where, and please report it"
     )
-    workers.abort(type(error).__name__, 1)
-    return 1
+    return _leave(told, 1, lambda: _say(told))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,9 @@ class Serial:
 
     rank, size = 0, 1
 
+    def census(self):
+        return []
+
     def map(self, work, numbers, on_result):
         for number in numbers:
             on_result(0, work(number, lambda: None))
@@ -70,9 +73,16 @@ class Mpi:
         self._mpi = MPI
         self._comm = MPI.COMM_WORLD
         self.rank, self.size = self._comm.rank, self._comm.size
-        called = self._comm.allgather((problem, f"process {os.getpid()} on {socket.gethostname()}"))
-        self.absent = {rank: said for rank, (said, _) in enumerate(called) if said}
-        self.places = [place for _, place in called]
+        called = self._comm.allgather((problem, os.getpid(), socket.gethostname()))
+        self.absent = {rank: said for rank, (said, _, _) in enumerate(called) if said}
+        self._processes = [(pid, host) for _, pid, host in called]
+        self.places = [f"process {pid} on {host}" for pid, host in self._processes]
+
+    def census(self) -> list[str]:
+        """A line a host: which rank is which process there, since launchers name the process when one is killed."""
+        hosts = dict.fromkeys(host for _, host in self._processes)
+        at = {h: [f"{r} is process {p}" for r, (p, host) in enumerate(self._processes) if host == h] for h in hosts}
+        return [f"{host}: rank {', '.join(ranks)}" for host, ranks in at.items()]
 
     def map(self, work, numbers, on_result):
         """Do `work(number, serve)` for all numbers, shared out one by one; rank 0 gets `on_result(rank, result)`.
@@ -200,7 +210,7 @@ def connect():
 
 
 def stay_away(problem: str) -> bool:
-    """Tell the other ranks, who may be waiting to begin, that this one cannot; whether none of them can."""
+    """Tell the other ranks, who may be waiting to begin, that this one cannot; whether all of them cannot."""
     if launched_size() == 1 or met():
         return True
     try:
@@ -223,12 +233,16 @@ def met() -> bool:
 
 
 def abort(reason: str, code: int):
-    """End the whole MPI job when this rank alone cannot go on, so that the others do not wait for ever."""
+    """End the whole MPI job when this rank alone cannot go on, so that the others do not wait for ever.
+
+    Returns only where there is no job to end: in one process, or before the ranks have met.
+    """
     if launched_size() == 1 or not met():
         return
     from mpi4py import MPI
 
-    _end(f"rank {MPI.COMM_WORLD.rank} ends the job: {reason}", code)
+    if MPI.Is_initialized():
+        _end(f"rank {MPI.COMM_WORLD.rank} ends the job: {reason}", code)
 
 
 def _end(said: str, code: int):
@@ -236,3 +250,4 @@ def _end(said: str, code: int):
 
     print(f"nrn-mlfit: {said}", file=sys.stderr, flush=True)
     MPI.COMM_WORLD.Abort(code)
+    os._exit(code)  # Abort may return before the launcher has ended us

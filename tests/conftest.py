@@ -1,6 +1,8 @@
 """Fixtures: NEURON with the shipped channels, a small simulated run, and a command line that runs in a process of its own."""
 
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +42,38 @@ def command():
         return subprocess.run(words, capture_output=True, text=True, env=env, cwd=cwd, timeout=timeout)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def mpiexec():
+    """The path of mpiexec; skips where MPI is not installed."""
+    pytest.importorskip("mpi4py", reason="no mpi4py here; it comes with nrn_mlfit[mpi]")
+    beside = Path(sys.executable).with_name("mpiexec")
+    found = str(beside) if beside.exists() else shutil.which("mpiexec")
+    return found or pytest.skip("no mpiexec here; it comes with nrn_mlfit[mpi]")
+
+
+@pytest.fixture(scope="session")
+def mpirun(mpiexec):
+    """Run Python with arguments on some ranks (0: without MPI): mpirun(2, "-m", "nrn_mlfit", ...) -> CompletedProcess."""
+
+    def run(ranks, *words, timeout=60, **options):
+        launcher = [mpiexec, "-n", str(ranks)] if ranks else []
+        line = [*launcher, sys.executable, *map(str, words)]
+        return subprocess.run(line, capture_output=True, text=True, timeout=timeout, **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def hashes():
+    """A function: the sha256 of every file in a folder, by its name in there."""
+
+    def of(folder):
+        files = sorted(p for p in Path(folder).rglob("*") if p.is_file())
+        return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+    return of
 
 
 @pytest.fixture(scope="session")

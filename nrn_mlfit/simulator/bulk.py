@@ -97,7 +97,7 @@ def simulate(
         held.enter_context(team.watched())
         team.alike(about["instruction_set"], "instruction set")
         team.once(lambda: claim.check_free(folder, about))
-        team.once(lambda: _announce(model, report))
+        team.once(lambda: _announce(team, model, report))
         team.everywhere(worker.begin)
 
         def start() -> list[Piece]:
@@ -118,7 +118,9 @@ def simulate(
     return total
 
 
-def _announce(model, report):
+def _announce(team, model, report):
+    for line in team.census():
+        report(line)
     if model.mod and not is_built(model.mod):
         report("compiling the MOD files (once; they are kept)")
 

@@ -82,7 +82,10 @@ def main():
     for number in OUTSIDE:
         signal.signal(number, signal.SIG_IGN)
     os.dup2(2, 1)  # what MOD and HOC files print must not mix with what the command prints
-    task = connection.recv_bytes()
+    try:
+        task = connection.recv_bytes()
+    except EOFError:  # the rank ended before it had work
+        return
     while (code := _one_worker(connection, memory, task)) is not None:
         if code != LEFT:
             connection.send(Died(code))

@@ -54,13 +54,13 @@ class Worker:
         return self
 
     def __exit__(self, *_):
+        self._connection.close()
         if self._keeper.stdin:
             self._keeper.stdin.close()  # the keeper takes this for the end
         try:
             self._keeper.wait(10)
         except subprocess.TimeoutExpired:
             self._keeper.kill()
-        self._connection.close()
 
     def begin(self):
         """Build the engine; raises what its construction raises."""

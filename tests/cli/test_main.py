@@ -48,15 +48,19 @@ def test_on_request_a_problem_of_ours_shows_where(raising, capsys, monkeypatch):
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()])
 def test_an_interrupt_says_what_is_kept_and_130(raising, capsys, error):
     assert raising(error) == 130
-    assert capsys.readouterr().err == "\nnrn-mlfit: interrupted; of a simulation the finished shards are kept\n"
+    assert capsys.readouterr().err == (
+        "nrn-mlfit: interrupted; of a simulation the finished shards are kept, and the same command goes on\n"
+    )
 
 
-def test_before_the_ranks_meet_only_the_first_speaks(raising, capsys, monkeypatch):
+@pytest.mark.parametrize(("everywhere", "said"), [(True, ""), (False, "nrn-mlfit: no cell is called 'x'\n")])
+def test_before_the_ranks_meet_a_problem_of_all_is_said_by_the_first(raising, capsys, monkeypatch, everywhere, said):
     monkeypatch.setattr(workers, "met", lambda: False)
+    monkeypatch.setattr(workers, "stay_away", lambda problem: everywhere)
     monkeypatch.setenv("PMI_SIZE", "2")
     monkeypatch.setenv("PMI_RANK", "1")
     assert raising(CellError("no cell is called 'x'")) == 2
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == said
 
 
 def test_when_they_have_met_a_rank_that_fails_alone_speaks_and_ends_the_job(raising, capsys, monkeypatch):
@@ -66,7 +70,6 @@ def test_when_they_have_met_a_rank_that_fails_alone_speaks_and_ends_the_job(rais
     monkeypatch.setenv("PMI_SIZE", "2")
     monkeypatch.setenv("PMI_RANK", "1")
     raising(CellError("full"))
-    assert capsys.readouterr().err == "nrn-mlfit: full\n"
     assert ended == [("full", 2)]
 
 
