@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin/
 READY = $(VENV)/.ready
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test chaos lint setup clean
 setup: $(READY)
 
 # constraints.txt pins PyTorch: asked for as a range, pip may take a build of several GB.
@@ -19,6 +19,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(RUN)python -m pytest
+
+# What a cluster does to a simulation, in full (about 20 minutes); `make test` has its short form.
+chaos: $(READY)
+	NRN_MLFIT_CHAOS=1 $(RUN)python -m pytest tests/chaos
 
 lint: $(READY)
 	$(RUN)ruff check .

@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -66,8 +67,26 @@ def key_of(folder: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """Where builds are kept: NRN_MLFIT_CACHE if set, else the user's cache folder."""
-    return Path(os.environ.get("NRN_MLFIT_CACHE") or platformdirs.user_cache_dir("nrn_mlfit"))
+    """Where builds are kept: NRN_MLFIT_CACHE if set, else the user's cache folder, or a temporary one if that is read-only."""
+    if chosen := os.environ.get("NRN_MLFIT_CACHE"):
+        return Path(chosen)
+    folder = Path(platformdirs.user_cache_dir("nrn_mlfit"))
+    return folder if _is_writable(folder) else _temporary_folder()
+
+
+def _is_writable(folder) -> bool:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return os.access(there, os.W_OK)
+
+
+def _temporary_folder() -> Path:
+    """A folder of ours where everybody may write: what another user put there must not be loaded."""
+    folder = Path(tempfile.gettempdir()) / f"nrn_mlfit-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    about = folder.lstat()
+    if about.st_uid != os.getuid() or not stat.S_ISDIR(about.st_mode) or about.st_mode & 0o022:
+        raise MachineError(f"{folder}: belongs to somebody else; set NRN_MLFIT_CACHE to a folder of yours")
+    return folder
 
 
 def build(folder: Path) -> Path:

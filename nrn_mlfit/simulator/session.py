@@ -218,7 +218,10 @@ def _target(cell, parameter, text) -> Callable[[float], None]:
         return _member(cell, parameter, spot.name)
     owners = _owners(_member(cell, parameter, spot.where), spot.name)
     if not owners:
-        raise CellError(f"parameter {parameter.name}: nothing in {spot.where} has {spot.name}; insert its mechanism")
+        raise CellError(
+            f"parameter {parameter.name}: nothing in {spot.where} has {spot.name}; insert its mechanism, and write "
+            "VARIABLE_SUFFIX (gbar_na) as NEURON does"
+        )
     _check_unit(parameter, owners[0], spot.name)
     return Target(owners, spot.name)
 

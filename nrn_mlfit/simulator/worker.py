@@ -14,7 +14,7 @@ import numpy as np
 
 from nrn_mlfit import workers
 from nrn_mlfit.cells import CellModel
-from nrn_mlfit.errors import MachineError, MlfitError
+from nrn_mlfit.errors import CellError, MachineError, MlfitError
 from nrn_mlfit.shards import Status
 from nrn_mlfit.simulator import keeper
 from nrn_mlfit.simulator.engines import ENGINES
@@ -125,11 +125,11 @@ class Worker:
         while not self._connection.poll(SECONDS_A_LOOK):
             serve()
             if time.monotonic() > until:
-                raise MachineError(f"the cell is not built after {wall:.0f} s; see whether its HOC file ends")
+                raise CellError(f"the cell is not built after {wall:.0f} s; see whether its HOC file comes to an end")
         answer = self._message()
         if isinstance(answer, Died):
-            raise MachineError(
-                f"the process that builds the cell died ({_cause(answer.code)}); look at its HOC and MOD"
+            raise CellError(
+                f"the process that builds the cell died ({_cause(answer.code)}); look at its HOC and MOD files"
             )
         self._pid, self._fresh = answer.pid, True
 

@@ -105,7 +105,8 @@ def test_a_parameter_that_no_section_has(command, tmp_path):
     cell.write_text(CELL.format(low=1, high=2, template="NoNa").replace("mod: mod\n", ""))
     done = command("simulate", cell, "-n", 5, "-o", tmp_path / "out")
     assert sentence(done, tmp_path / "out") == (
-        "parameter gbar_na.all: nothing in all has gbar_na; insert its mechanism"
+        "parameter gbar_na.all: nothing in all has gbar_na; insert its mechanism, and write VARIABLE_SUFFIX (gbar_na) "
+        "as NEURON does"
     )
 
 

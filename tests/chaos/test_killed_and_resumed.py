@@ -1,0 +1,103 @@
+"""kill -9 of a random process of a job at a random time, then the same command again: as if nothing had happened."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nrn_mlfit import shards
+
+SETS, SETS_A_SHARD = 80, 5
+WORDS = ["-m", "nrn_mlfit", "simulate", "izhikevich", "-n", SETS, "--sets-a-shard", SETS_A_SHARD, "-o"]
+
+
+@pytest.fixture(scope="module")
+def unbroken(mpirun, hashes, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("unbroken") / "run"
+    began = time.monotonic()
+    assert mpirun(2, *WORDS, folder).returncode == 0
+    return hashes(folder), time.monotonic() - began
+
+
+def family(pid):
+    """The process and all below it."""
+    children = []
+    for task in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            child, _, rest = task.read_text().partition(" (")
+            if int(rest.rpartition(")")[2].split()[1]) == pid:
+                children.append(int(child))
+        except OSError:  # it ended while we looked
+            continue
+    return [pid, *(p for child in children for p in family(child))]
+
+
+def ranks_of(job):
+    """The processes of the job that are Python: ranks, their keepers and workers."""
+    return [pid for pid in family(job.pid)[1:] if "python" in os.readlink(f"/proc/{pid}/exe")]
+
+
+def test_a_random_kill_loses_nothing(mpiexec, mpirun, hashes, unbroken, tmp_path, rounds):
+    chance = random.Random(5)
+    wanted, seconds = unbroken
+    broken = 0
+    for round in range(rounds(30, 3)):
+        folder = tmp_path / str(round)
+        job = subprocess.Popen(
+            [mpiexec, "-n", "2", sys.executable, *map(str, WORDS), folder],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(chance.uniform(0.3, seconds))
+        victims = [pid for pid in ranks_of(job) if job.poll() is None]
+        if victims:
+            os.kill(chance.choice(victims), signal.SIGKILL)
+        broken += job.wait(30) != 0
+        done = mpirun(2, *WORDS, folder)
+        assert done.returncode == 0, done.stderr
+        assert hashes(folder) == wanted, f"round {round}"  # the same files, bytes and names: nothing temporary is left
+    assert broken >= rounds(8, 0)  # the kills did hit
+
+
+def test_no_set_is_missing_or_twice_after_a_kill(mpirun, tmp_path):
+    job = subprocess.Popen([sys.executable, *map(str, WORDS), tmp_path / "run"], stdout=subprocess.DEVNULL)
+    while len(list(tmp_path.glob("run/shard-*.h5"))) < 3:
+        time.sleep(0.02)
+    job.kill()
+    job.wait()
+    (tmp_path / "run" / ".shard-0000000020.h5.99999.tmp").write_bytes(b"half")
+    assert mpirun(0, *WORDS, tmp_path / "run").returncode == 0
+    run = shards.open_run(tmp_path / "run")
+    numbers = [first + k for first, count in run.spans for k in range(count)]
+    assert numbers == list(range(SETS))
+    assert not list(run.folder.glob(".*"))
+
+
+def test_a_worker_that_is_killed_is_no_status(tmp_path, mpirun):
+    """Out of memory or by hand, the cell is not to blame: the set is simulated again in a new worker."""
+    job = subprocess.Popen([sys.executable, *map(str, WORDS), tmp_path / "run"], stdout=subprocess.DEVNULL)
+    while len(list(tmp_path.glob("run/shard-*.h5"))) < 3:
+        time.sleep(0.02)
+    os.kill(family(job.pid)[-1], signal.SIGKILL)
+    assert job.wait(60) == 0
+    run = shards.open_run(tmp_path / "run")
+    assert all((run.status(path) == shards.Status.OK).all() for path in run.shards)
+    assert np.sum([count for _, count in run.spans]) == SETS
+
+
+def test_two_runs_in_one_folder_one_wins(tmp_path, mpirun):
+    job = subprocess.Popen([sys.executable, *map(str, WORDS), tmp_path / "run"], stdout=subprocess.DEVNULL)
+    while not list(tmp_path.glob("run/shard-*.h5")):
+        time.sleep(0.02)
+    second = mpirun(0, *WORDS, tmp_path / "run")
+    assert second.returncode == 2
+    assert second.stderr.startswith(f"nrn-mlfit: {tmp_path}/run: process {job.pid} on ")
+    assert second.stderr.endswith(" is writing there; wait for it, or choose another folder with -o\n")
+    assert job.wait(60) == 0
+    assert mpirun(0, *WORDS, tmp_path / "run").stdout.startswith("nothing left to simulate")

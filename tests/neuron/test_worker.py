@@ -1,0 +1,124 @@
+"""The worker process beside a rank: it comes and goes with the rank, and says what is wrong with a cell."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nrn_mlfit import cells
+from nrn_mlfit.errors import CellError
+from nrn_mlfit.shards import Status
+from nrn_mlfit.simulator import Session
+from nrn_mlfit.simulator.worker import Worker
+
+MODEL = cells.load("izhikevich")
+DRAWS = MODEL.space.to_phys(MODEL.space.draw(1, 0, 5))
+
+
+@pytest.fixture
+def worker():
+    with Worker(MODEL, "neuron") as worker:
+        worker.begin()
+        yield worker
+
+
+def children(pid):
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_alive(pid):
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_for(condition, seconds=10):
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert condition()
+
+
+def test_its_traces_are_those_of_a_session_in_this_process(worker):
+    volts, status = worker.run(DRAWS[:1])
+    session = Session(MODEL)
+    session.set(DRAWS[0])
+    assert np.array_equal(volts[0, :, 0], session.run(MODEL.protocol.stimuli[0])[:, MODEL.protocol.start :])
+    assert status == [Status.OK]
+
+
+def test_it_ends_with_its_with():
+    with Worker(MODEL, "neuron") as worker:
+        worker.begin()
+        keeper = worker._keeper.pid
+        family = [keeper, *children(keeper)]
+        assert len(family) == 2
+    wait_for(lambda: not any(map(is_alive, family)))
+
+
+def test_one_that_was_never_given_work_ends_too():
+    with Worker(MODEL, "neuron") as worker:
+        keeper = worker._keeper
+    assert keeper.poll() == 0
+
+
+def test_a_killed_worker_is_replaced_and_the_set_simulated(worker):
+    wanted = worker.run(DRAWS[:1])[0].copy()
+    os.kill(worker._pid, signal.SIGKILL)
+    volts, status = worker.run(DRAWS[:1])
+    assert (status == Status.OK).all()
+    assert np.array_equal(volts, wanted)
+
+
+def test_one_that_waits_for_ever_is_given_up(worker, monkeypatch):
+    from nrn_mlfit.simulator import worker as module
+
+    monkeypatch.setattr(module, "WALL_EXTRA", 0.3)
+    monkeypatch.setattr(module, "WALL_TIMES", 0)
+    os.kill(worker._pid, signal.SIGSTOP)
+    assert worker.run(DRAWS[:1])[1] == [Status.TIMEOUT]
+    assert worker.run(DRAWS[:1])[1] == [Status.OK]
+
+
+def test_what_is_wrong_with_a_cell_arrives_as_it_is():
+    bad = replace(MODEL, probes={"x": "nowhere(0.5)"})
+    with Worker(bad, "neuron") as worker, pytest.raises(CellError, match="has no public section nowhere; add it to"):
+        worker.begin()
+
+
+def test_it_takes_itself_for_no_rank(monkeypatch):
+    monkeypatch.setenv("PMI_RANK", "3")
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "8")
+    with Worker(MODEL, "neuron") as worker:
+        environment = Path(f"/proc/{worker._keeper.pid}/environ").read_bytes()
+    assert b"PMI_RANK" not in environment
+    assert b"OMPI_COMM_WORLD_SIZE" not in environment
+    assert b"PATH=" in environment
+
+
+@pytest.mark.parametrize("victim", ["rank", "keeper"])
+def test_no_worker_outlives_a_killed_rank_or_keeper(victim, tmp_path):
+    code = (
+        "import sys, time\nfrom nrn_mlfit import cells\nfrom nrn_mlfit.simulator.worker import Worker\n"
+        "model = cells.load('izhikevich')\n"
+        "with Worker(model, 'neuron') as worker:\n"
+        "    worker.begin()\n"
+        "    print(worker._keeper.pid, worker._pid, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    rank = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    keeper, worker = map(int, rank.stdout.readline().split())
+    os.kill(worker, signal.SIGSTOP)  # as deaf as in a loop of a MOD file
+    os.kill(rank.pid if victim == "rank" else keeper, signal.SIGKILL)
+    wait_for(lambda: not is_alive(keeper) and not is_alive(worker))
+    rank.kill()
+    rank.wait()
+
+
+def test_it_has_no_mpi(worker):
+    assert b"mpi4py" not in Path(f"/proc/{worker._pid}/maps").read_bytes()
