@@ -29,10 +29,13 @@ ASSIGNED { v  i }
 VERBATIM
 #include <stdlib.h>
 #include <string.h>
+static char* volatile kept;
+static void take(size_t bytes) { kept = (char*) malloc(bytes); memset(kept, 1, bytes); }
 ENDVERBATIM
 INITIAL {
 VERBATIM
-    if (kind >= 15 && kind < 20) { memset(malloc(600000000), 1, 600000000); }  // a leak
+    if (kind >= 15 && kind < 20) { take(600000000); }  // a leak
+    if (kind >= 30 && kind < 35) { take(6000000000); }  // more than a set may have
 ENDVERBATIM
 }
 BREAKPOINT {
@@ -55,6 +58,7 @@ BANDS = {  # of the parameter `kind`, 5 wide each: what becomes of its sets
     "leak": Status.OK,
     "fault": Status.CRASHED,
     "exit": Status.CRASHED,
+    "greed": Status.CRASHED,
 }
 
 

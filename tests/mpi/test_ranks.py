@@ -98,3 +98,19 @@ def test_a_usage_error_ends_every_rank(mpirun):
     done = mpirun(2, "-m", "nrn_mlfit", "simulate", "izhikevich", "-n", "many", timeout=30)
     assert done.returncode == 2
     assert done.stderr.count("Error: ") == 1
+
+
+def test_ranks_on_machines_of_two_kinds_are_refused(mpirun, tmp_path):
+    script = tmp_path / "kinds.py"
+    script.write_text(
+        "import os, sys\nfrom nrn_mlfit import machine, __main__ as main\n"
+        "machine.instruction_set = lambda: f'abacus-{os.environ[\"PMI_RANK\"]}'\n"
+        "main.main(sys.argv[1:])\n"
+    )
+    done = mpirun(2, script, "simulate", "izhikevich", "-n", 5, "-o", tmp_path / "run", timeout=30)
+    assert done.returncode == 2
+    assert (
+        "has instruction set abacus-1, rank 0 has abacus-0; their last bits would differ, so start the job"
+        in done.stderr
+    )
+    assert not (tmp_path / "run").exists()
