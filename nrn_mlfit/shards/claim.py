@@ -92,7 +92,7 @@ def _holder(lock) -> str:
 
 def prepare(model: CellModel, folder: Path, manifest: dict, first: int, samples: int) -> list[Piece]:
     """Manifest and copy of the cell in a folder that is held; returns the shards that are still to make."""
-    for left in folder.glob(".*.tmp"):  # of a process that was killed
+    for left in folder.rglob(".*.tmp"):  # of a process that was killed
         left.unlink(missing_ok=True)
     textfile.write_atomic(folder / manifests.NAME, textfile.to_json(manifest))  # first: what is cut off can go on
     cells.bundle(model, folder / "cell")

@@ -163,9 +163,11 @@ def test_time_outs_are_tried_once_more(tmp_path):
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path):
-    (tmp_path / ".shard-0000000000.h5.77.tmp").write_bytes(b"half")
+    (tmp_path / "cell" / "mod").mkdir(parents=True)
+    for name in (".shard-0000000000.h5.77.tmp", "cell/mod/.kv.mod.77.tmp"):
+        (tmp_path / name).write_bytes(b"half")
     prepare(tmp_path)
-    assert not list(tmp_path.glob(".*"))
+    assert not list(tmp_path.rglob(".*"))
 
 
 @pytest.mark.parametrize(("first", "samples"), [(5, 10), (5, 3), (9, 1)])
