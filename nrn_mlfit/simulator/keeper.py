@@ -108,6 +108,7 @@ def _one_worker(connection, memory, task) -> int | None:
                 return os.waitstatus_to_exitcode(status)
             if sys.stdin.fileno() in ready:
                 os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
                 return None
             os.read(awake, 64)
     finally:

@@ -1,5 +1,6 @@
 """kill -9 of a random process of a job at a random time, then the same command again: as if nothing had happened."""
 
+import contextlib
 import os
 import random
 import signal
@@ -38,9 +39,13 @@ def family(pid):
     return [pid, *(p for child in children for p in family(child))]
 
 
-def ranks_of(job):
+def pythons_of(job):
     """The processes of the job that are Python: ranks, their keepers and workers."""
-    return [pid for pid in family(job.pid)[1:] if "python" in os.readlink(f"/proc/{pid}/exe")]
+    found = []
+    for pid in family(job.pid)[1:]:
+        with contextlib.suppress(OSError):  # it ended while we looked
+            found += [pid] if "python" in os.readlink(f"/proc/{pid}/exe") else []
+    return found
 
 
 def test_a_random_kill_loses_nothing(mpiexec, mpirun, hashes, unbroken, tmp_path, rounds):
@@ -55,9 +60,9 @@ def test_a_random_kill_loses_nothing(mpiexec, mpirun, hashes, unbroken, tmp_path
             stderr=subprocess.DEVNULL,
         )
         time.sleep(chance.uniform(0.3, seconds))
-        victims = [pid for pid in ranks_of(job) if job.poll() is None]
-        if victims:
-            os.kill(chance.choice(victims), signal.SIGKILL)
+        if victims := pythons_of(job):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(chance.choice(victims), signal.SIGKILL)
         broken += job.wait(30) != 0
         done = mpirun(2, *WORDS, folder)
         assert done.returncode == 0, done.stderr
