@@ -5,6 +5,7 @@ import fcntl
 import itertools
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from nrn_mlfit.shards.format import Status, name_of, read_status, rows
 from nrn_mlfit.shards.run import Run, first_of, read_manifest
 
 LOCK = ".lock"
+OF_A_START = re.compile(r"\.lock|\.run\.json\.\d+\.tmp")  # what one that was killed at its very start leaves
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def check_free(folder: Path, manifest: dict) -> bool:
     if path.is_file():
         manifests.check_same(folder, read_manifest(path), manifest)
         return True
-    if folder.is_file() or folder.is_dir() and any(p.name != LOCK for p in folder.iterdir()):
+    if folder.is_file() or folder.is_dir() and not all(OF_A_START.fullmatch(p.name) for p in folder.iterdir()):
         raise ShardError(f"{folder}: holds something else; choose an empty or new folder with -o")
     return False
 

@@ -152,7 +152,9 @@ def _serve(connection, memory, task: Task):
     connection.send(Ready(os.getpid()))
     first = None
     while True:
-        chunk, limit = connection.recv()
+        addressee, chunk, limit = connection.recv()
+        if addressee != os.getpid():  # asked of a worker that died before it read that; the rank asks again
+            continue
         began = time.process_time()
         signal.setitimer(signal.ITIMER_PROF, limit)
         traces, status = engine.run(chunk)

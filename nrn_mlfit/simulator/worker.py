@@ -27,6 +27,7 @@ FIRST_LIMIT = 600.0  # CPU seconds for the first chunk; after it there is experi
 TIMES_LONGEST = 30  # a chunk may take so many times the longest one so far,
 SHORTEST_LIMIT = 10.0  # but at least so long
 WALL_TIMES, WALL_EXTRA = 20, 60.0  # a worker that waits instead of computing is given up after 20 limits and a minute
+KILLED_AT_MOST = 3  # times that somebody's kill -9 of a worker that builds its cell is put up with
 SECONDS_A_LOOK = 0.05
 
 
@@ -89,7 +90,7 @@ class Worker:
     def _ask(self, phys_par, serve) -> Done | Status:
         """A crash counts only in a worker that has done nothing before: what a set leaves behind is not the next one's."""
         fresh, limit = self._fresh, self._chunk_limit()
-        self._connection.send((np.asarray(phys_par), limit))
+        self._connection.send((self._pid, np.asarray(phys_par), limit))
         answer = self._receive(serve, WALL_EXTRA + WALL_TIMES * limit)
         if isinstance(answer, Done):
             self._longest, self._fresh = max(self._longest, answer.seconds), False
@@ -121,16 +122,22 @@ class Worker:
         return answer
 
     def _await_ready(self, serve, wall):
-        until = time.monotonic() + wall
-        while not self._connection.poll(SECONDS_A_LOOK):
-            serve()
-            if time.monotonic() > until:
-                raise CellError(f"the cell is not built after {wall:.0f} s; see whether its HOC file comes to an end")
-        answer = self._message()
-        if isinstance(answer, Died):
-            raise CellError(
-                f"the process that builds the cell died ({_cause(answer.code)}); look at its HOC and MOD files"
-            )
+        until, killed = time.monotonic() + wall, 0
+        while True:
+            while not self._connection.poll(SECONDS_A_LOOK):
+                serve()
+                if time.monotonic() > until:
+                    raise CellError(
+                        f"the cell is not built after {wall:.0f} s; see whether its HOC file comes to an end"
+                    )
+            answer = self._message()
+            if not isinstance(answer, Died):
+                break
+            killed += 1
+            if answer.code != -signal.SIGKILL or killed > KILLED_AT_MOST:
+                raise CellError(
+                    f"the process that builds the cell died ({_cause(answer.code)}); look at its HOC and MOD files"
+                )
         self._pid, self._fresh = answer.pid, True
 
     def _message(self):

@@ -75,6 +75,22 @@ def test_a_killed_worker_is_replaced_and_the_set_simulated(worker):
     assert np.array_equal(volts, wanted)
 
 
+def test_answers_stay_with_their_questions_when_idle_workers_are_killed(worker):
+    """The new worker may find a question in the pipe that was asked of the dead one: it must not answer it."""
+    wanted = []
+    for row in DRAWS:
+        volts, _ = worker.run(row[None])
+        wanted.append(volts.copy())
+    for turn in range(3):
+        for k, row in enumerate(DRAWS):
+            if k == 2:
+                os.kill(worker._pid, signal.SIGKILL)
+                time.sleep(0.2 * turn)  # the new one is still to be forked, being built, or ready
+            volts, status = worker.run(row[None])
+            assert (status == Status.OK).all()
+            assert np.array_equal(volts, wanted[k]), (turn, k)
+
+
 def test_one_that_waits_for_ever_is_given_up(worker, monkeypatch):
     from nrn_mlfit.simulator import worker as module
 

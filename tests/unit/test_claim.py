@@ -127,6 +127,12 @@ def test_the_bytes_of_a_mod_file_are_in_the_manifest(tmp_path):
     assert different == ["content_hash", "cell_hash", "files"]
 
 
+def test_what_one_killed_at_its_very_start_leaves_is_no_other_run(tmp_path):
+    for name in (".lock", ".run.json.4711.tmp"):
+        (tmp_path / name).write_text("")
+    assert claim.check_free(tmp_path, ABOUT) is False
+
+
 def test_where_something_else_lies_nothing_is_written(tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(ShardError, match="holds something else; choose an empty or new folder"):
