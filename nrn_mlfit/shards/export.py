@@ -1,0 +1,82 @@
+"""The good sets of runs as one file for other programs: arrays for NumPy, tensors for the sbi package."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
+
+from nrn_mlfit.errors import MachineError, ShardError
+from nrn_mlfit.shards.format import Status, to_millivolts
+from nrn_mlfit.shards.replacing import replacing
+from nrn_mlfit.shards.run import Traces, load_runs, open_run
+
+
+def export(folders: Sequence[Path | str], path: Path | str, limit: int | None = None) -> int:
+    """Write the sets with status ok, at most `limit`, of runs of one cell and protocol; returns how many they are.
+
+    The suffix of `path` says how: .npz holds phys_par and unit_par (N, K), volts (N, P, S, T) float32 mV, stims
+    (S, T), dt and t0 in ms, parameter_names (K,); .safetensors holds theta (N, K) and x (N, P*S*T), float32, the
+    parameters in their units and mV. Raises ShardError for another suffix, or runs that cannot be used together.
+    """
+    path = Path(path)
+    write = _writer(path)
+    traces = load_runs(folders, limit)
+    phys_par = _phys_par(folders, len(traces.unit_par))
+    with replacing(path) as temporary:
+        write(temporary, traces, phys_par)
+    return len(phys_par)
+
+
+def _writer(path) -> Callable[[Path, Traces, np.ndarray], None]:
+    if path.suffix not in WRITERS:
+        raise ShardError(f"{path}: the name must end in {' or '.join(WRITERS)}, which says what to write")
+    return WRITERS[path.suffix]
+
+
+def _phys_par(folders, count) -> np.ndarray:
+    """phys_par (count, K) of the sets that load_runs gives, as they were simulated: to_phys may round otherwise here."""
+    rows: list[np.ndarray] = []
+    for path in (path for folder in folders for path in open_run(Path(folder)).shards):
+        if sum(map(len, rows)) >= count:
+            break
+        with h5py.File(path, "r") as file:
+            rows.append(file["phys_par"][()][file["status"][()] == Status.OK])
+    return np.concatenate(rows)[:count]
+
+
+def _names(traces) -> list[str]:
+    return [p["name"] for p in traces.manifest["cell"]["parameters"]]
+
+
+def _write_npz(path, traces, phys_par):
+    arrays = {
+        "phys_par": phys_par,
+        "unit_par": traces.unit_par,
+        "volts": to_millivolts(traces.volts),
+        "stims": traces.currents[:, -traces.volts.shape[-1] :],
+        "dt": np.float64(traces.manifest["dt"]),
+        "t0": np.float64(traces.manifest["t0"]),
+        "parameter_names": np.array(_names(traces)),
+    }
+    with open(path, "wb") as out:  # by its name NumPy would add .npz to it
+        np.savez(out, **arrays)
+
+
+def _write_safetensors(path, traces, phys_par):
+    tensors = {
+        "theta": np.ascontiguousarray(phys_par, np.float32),
+        "x": to_millivolts(traces.volts).reshape(len(phys_par), -1),
+    }
+    about = {"parameter_names": _names(traces), "dt": traces.manifest["dt"], "t0": traces.manifest["t0"]}
+    about["shape"] = list(traces.volts.shape[1:])
+    try:
+        save_file(tensors, path, metadata={"nrn_mlfit": json.dumps(about)})  # one key: the order of several may vary
+    except SafetensorError as error:  # as which it hands on errors of the disk
+        raise MachineError(f"{path}: cannot be written ({error}); choose another folder or free some space") from None
+
+
+WRITERS = {".npz": _write_npz, ".safetensors": _write_safetensors}
