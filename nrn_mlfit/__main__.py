@@ -12,6 +12,8 @@ from nrn_mlfit import workers
 from nrn_mlfit.errors import MlfitError
 
 INTERRUPTED, TERMINATED = 130, 143  # as shells give them: 128 + the signal's number
+STOPPED = "stopped by SIGTERM"
+SECONDS_TO_CLOSE = 5  # of the grace time, 30 s on most clusters
 KEPT = "of a simulation the finished shards are kept, and the same command goes on"
 
 
@@ -26,7 +28,10 @@ def main(arguments: list[str] | None = None):
 
 
 def _terminate(*_):
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: what is held open is closed now
+    """Close in order what is open; if Python swallows the exception, as it does in a destructor, without order."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(_stop(STOPPED, TERMINATED)))
+    signal.alarm(SECONDS_TO_CLOSE)
     raise _Terminated
 
 
@@ -44,7 +49,7 @@ def _run(arguments) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _stop("interrupted", INTERRUPTED)
     except _Terminated:
-        return _stop("stopped by SIGTERM", TERMINATED)
+        return _stop(STOPPED, TERMINATED)
     except SystemExit as error:
         told = f"sys.exit({error.code!r}) was called"
         return _leave(told, 1, lambda: _say(told))
@@ -61,8 +66,11 @@ def _leave(problem: str, code: int, show, agreed=False) -> int:
     if workers.met() and not agreed:
         workers.abort(problem, code)
     everywhere = agreed or workers.stay_away(problem.rstrip("."))
-    if workers.launched_rank() == 0 or not everywhere:
+    rank = workers.launched_rank()
+    if rank == 0 or not everywhere:
         show()
+    if rank == 0 and not everywhere:  # of another rank, rank 0 says it
+        _say("rank 0 cannot take part, so the job ends; every rank needs the same command, files and installation")
     return code
 
 

@@ -2,9 +2,9 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -31,11 +31,12 @@ def one_process(command: str):
         )
 
 
-def run_under_mpi(ranks: int) -> int:
-    """Run this same command again as `ranks` MPI processes, and return its exit code."""
+def become_mpi_job(ranks: int) -> NoReturn:
+    """Become the launcher of this same command on so many MPI ranks, so that what ends us ends them."""
     beside = Path(sys.executable).with_name("mpiexec")
     mpiexec = str(beside) if beside.exists() else shutil.which("mpiexec")
     if not mpiexec:
         raise MachineError("no mpiexec found beside Python or on the PATH; install nrn_mlfit[mpi], or leave out -j")
     command = [mpiexec, "-n", str(ranks), sys.executable, "-m", "nrn_mlfit", *sys.argv[1:]]
-    return subprocess.run(command, env={**os.environ, "PYTHONUNBUFFERED": "1"}).returncode
+    sys.stdout.flush()
+    os.execve(mpiexec, command, {**os.environ, "PYTHONUNBUFFERED": "1"})

@@ -3,7 +3,7 @@
 import click
 
 from nrn_mlfit import workers
-from nrn_mlfit.cli.options import any_path, cell_argument, run_under_mpi, say
+from nrn_mlfit.cli.options import any_path, become_mpi_job, cell_argument, say
 
 
 @click.command()
@@ -22,8 +22,7 @@ from nrn_mlfit.cli.options import any_path, cell_argument, run_under_mpi, say
     type=click.FloatRange(min=0, min_open=True),
     help="CPU seconds a set may take (default: 30 x the longest).",
 )
-@click.pass_context
-def simulate(ctx, cell, samples, output, seed, first, ranks, stimulus_file, sets_a_shard, timeout):
+def simulate(cell, samples, output, seed, first, ranks, stimulus_file, sets_a_shard, timeout):
     """Simulate CELL for random parameter sets and write HDF5 shards.
 
     CELL is a shipped cell (see `nrn-mlfit cells`), or the path of your own cell file. The same command again does
@@ -35,7 +34,7 @@ def simulate(ctx, cell, samples, output, seed, first, ranks, stimulus_file, sets
       mpirun -n 64 nrn-mlfit simulate mainen -n 100000 -o runs/mainen
     """
     if ranks > 1 and workers.launched_size() == 1:
-        ctx.exit(run_under_mpi(ranks))
+        become_mpi_job(ranks)
     from nrn_mlfit import cells, simulator
 
     spec = {"kind": "file", "path": str(stimulus_file.resolve())} if stimulus_file else None

@@ -216,7 +216,13 @@ def _target(cell, parameter, text) -> Callable[[float], None]:
     spot = place(text)
     if spot.kind == "procedure":
         return _member(cell, parameter, spot.name)
-    owners = _owners(_member(cell, parameter, spot.where), spot.name)
+    where = _member(cell, parameter, spot.where)
+    if spot.kind == "range" and not _is_section_list(where):
+        raise CellError(
+            f"parameter {parameter.name}: {spot.where} is no SectionList; let the template append its sections to a "
+            f"public one, and write {spot.name}.NAME_OF_THE_LIST"
+        )
+    owners = _owners(where, spot.name)
     if not owners:
         raise CellError(
             f"parameter {parameter.name}: nothing in {spot.where} has {spot.name}; insert its mechanism, and write "
@@ -228,11 +234,15 @@ def _target(cell, parameter, text) -> Callable[[float], None]:
 
 def _owners(where, variable) -> list:
     """The sections or segments of a SectionList, or the point process itself, that have the variable."""
-    if not hasattr(where, "allroots"):  # no SectionList
+    if not _is_section_list(where):
         return [where] if hasattr(where, variable) else []
     if variable in SECTION_VARIABLES:
         return list(where)
     return [seg for sec in where for seg in sec if hasattr(seg, variable)]
+
+
+def _is_section_list(where) -> bool:
+    return hasattr(where, "allroots")
 
 
 def _member(cell, parameter, name):

@@ -74,8 +74,8 @@ def test_a_rank_with_another_command_line(mpiexec, tmp_path, ranks, rank):
     done = subprocess.run([mpiexec, *words], capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 2
     assert "Error: No such option '--bogus'." in done.stderr
-    if rank:
-        assert f"rank {rank} cannot take part: No such option '--bogus'; every rank needs the same" in done.stderr
+    said = ": No such option '--bogus'" if rank else ", so the job ends"
+    assert f"nrn-mlfit: rank {rank} cannot take part{said}; every rank needs the same" in done.stderr
     assert not (tmp_path / "run").exists()
 
 

@@ -106,3 +106,20 @@ def test_two_runs_in_one_folder_one_wins(tmp_path, mpirun):
     assert second.stderr.endswith(" is writing there; wait for it, or choose another folder with -o\n")
     assert job.wait(60) == 0
     assert mpirun(0, *WORDS, tmp_path / "run").stdout.startswith("nothing left to simulate")
+
+
+def test_a_sigterm_that_python_swallows_ends_the_command_all_the_same(tmp_path):
+    """An exception raised in a destructor is printed and forgotten; a signal may come just then."""
+    script = tmp_path / "deaf.py"
+    script.write_text(
+        "import os, signal, sys, time\nfrom nrn_mlfit import __main__ as main, cli\n"
+        "class Deaf:\n    def __del__(self):\n        os.kill(os.getpid(), signal.SIGTERM)\n        time.sleep(0.1)\n"
+        "def act(*_, **__):\n    Deaf()\n    print('goes on', flush=True)\n    time.sleep(60)\n"
+        "cli.cli.main = act\nmain.SECONDS_TO_CLOSE = 1\nmain.main([])\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=30)
+    assert done.stdout == "goes on\n"
+    assert done.returncode == 143
+    assert done.stderr.endswith(
+        "nrn-mlfit: stopped by SIGTERM; of a simulation the finished shards are kept, and the same command goes on\n"
+    )

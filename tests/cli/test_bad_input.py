@@ -110,6 +110,20 @@ def test_a_parameter_that_no_section_has(command, tmp_path):
     )
 
 
+def test_a_parameter_of_a_section_that_is_in_no_list(command, tmp_path):
+    (tmp_path / "mine.hoc").write_text(
+        "begintemplate OneSection\npublic soma\ncreate soma\nproc init() { soma { insert pas } }\nendtemplate OneSection\n"
+    )
+    cell = tmp_path / "mine.yaml"
+    text = CELL.format(low=1, high=2, template="OneSection").replace("mod: mod\n", "")
+    cell.write_text(text.replace("gbar_na.all", "g_pas.soma"))
+    done = command("simulate", cell, "-n", 5, "-o", tmp_path / "out")
+    assert sentence(done, tmp_path / "out") == (
+        "parameter g_pas.soma: soma is no SectionList; let the template append its sections to a public one, and "
+        "write g_pas.NAME_OF_THE_LIST"
+    )
+
+
 def test_a_template_that_is_not_there(command, tmp_path):
     (tmp_path / "mine.hoc").write_text("// nothing\n")
     cell = tmp_path / "mine.yaml"
@@ -153,7 +167,7 @@ def test_no_mpi(tmp_path, monkeypatch):
     monkeypatch.setattr(options.sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MachineError) as error:
-        options.run_under_mpi(2)
+        options.become_mpi_job(2)
     assert str(error.value) == "no mpiexec found beside Python or on the PATH; install nrn_mlfit[mpi], or leave out -j"
 
 
