@@ -120,6 +120,4 @@ def test_a_sigterm_that_python_swallows_ends_the_command_all_the_same(tmp_path):
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=30)
     assert done.stdout == "goes on\n"
     assert done.returncode == 143
-    assert done.stderr.endswith(
-        "nrn-mlfit: stopped by SIGTERM; of a simulation the finished shards are kept, and the same command goes on\n"
-    )
+    assert "nrn-mlfit: stopped by SIGTERM; of a simulation the finished shards are kept" in done.stderr
