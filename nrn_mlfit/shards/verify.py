@@ -7,28 +7,24 @@ everything else is checked all the same.
 
 import contextlib
 import hashlib
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from nrn_mlfit import cells, machine, progress, textfile
+from nrn_mlfit import cells, progress, textfile
 from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import MachineError, MlfitError, ShardError
-from nrn_mlfit.parameters import Parameter, ParameterSpace
 from nrn_mlfit.shards import manifest as manifests
 from nrn_mlfit.shards.claim import LOCK
-from nrn_mlfit.shards.format import MISSING, SHARED_JSON, Shard, Status, attributes_of, is_as_written, name_of, read
+from nrn_mlfit.shards.format import SHARED_JSON, attributes_of
 from nrn_mlfit.shards.overview import Span, ranges
 from nrn_mlfit.shards.run import SHARD, Run, first_of, open_run, read_manifest
-from nrn_mlfit.stimuli import Protocol, Stimulus
+from nrn_mlfit.shards.soundness import AGAIN, Sound, checked
 
-AGAIN = "give the same `nrn-mlfit simulate` command again"
 RESTORE = "restore it from a copy"
+FOREIGN = "does not belong to the run; take it out of the folder"
 TOLD_AT_MOST = 5
 
 
@@ -58,19 +54,6 @@ class Verdict:
         shards, sets = len(self.spans), sum(count for _, count in self.spans)
         many = "s" if shards > 1 else ""
         return [f"{self.folder}: {shards} shard{many}, sets {ranges(self.spans)}, {sets} sets, all as written"]
-
-
-@dataclass(frozen=True)
-class _Sound:
-    """A shard that is well in itself."""
-
-    path: Path
-    count: int
-    attributes: dict
-
-    @property
-    def span(self) -> Span:
-        return first_of(self.path), self.count
 
 
 def verify(folders: Sequence[Path | str], report: progress.Report = progress.silent) -> Iterator[Verdict]:
@@ -125,55 +108,13 @@ def _told(error, path) -> str:
 # --- shards, each by itself ---
 
 
-def _sound_shards(paths, problems, report) -> list[_Sound]:
+def _sound_shards(paths, problems, report) -> list[Sound]:
     meter, sound = progress.Meter(len(paths), "shards", report), []
     for done, path in enumerate(paths, 1):
         with _noting(problems, path):
-            sound.append(_checked(path))
+            sound.append(checked(path))
         meter.at(done)
     return sound
-
-
-def _checked(path) -> _Sound:
-    """A shard that is as it was written; raises ShardError for another. HDF5 opens only what has its stamp."""
-    if not is_as_written(path):
-        raise ShardError(f"not as it was written (cut short, or bytes in it changed); delete it, then {AGAIN}")
-    shard = read(path)
-    name = name_of(int(shard.attributes["first"]))
-    if name != path.name:
-        raise ShardError(f"has another name than {name}, which it was given; rename it, or take it out of the folder")
-    if wrong := list(_contradictions(shard)):
-        raise ShardError(f"{', '.join(wrong)}; delete it, then {AGAIN}")
-    return _Sound(path, len(shard.status), shard.attributes)
-
-
-def _contradictions(shard: Shard) -> Iterator[str]:
-    """In what a shard is not what its attributes give."""
-    about, cell = shard.attributes, json.loads(shard.attributes["cell"])
-    space = ParameterSpace(tuple(Parameter(**{**p, "sets": tuple(p["sets"])}) for p in cell["parameters"]))
-    drawn = space.draw(int(about["seed"]), int(about["first"]), len(shard.status))
-    if not np.array_equal(shard.unit_par, drawn):
-        yield "unit_par is not what seed and set numbers draw"
-    same_bits = about["instruction_set"] == machine.instruction_set()  # elsewhere exp() may differ in the last one
-    if same_bits and not np.array_equal(shard.phys_par, space.to_phys(drawn)):
-        yield "phys_par is not unit_par in the parameters' units"
-    if unknown := sorted(set(shard.status.tolist()) - set(Status)):
-        yield f"status {unknown[0]} is none"
-    yield from _wrong_traces(shard, len(cell["probes"]))
-
-
-def _wrong_traces(shard, probes) -> Iterator[str]:
-    shape = shard.volts.shape
-    if len(shape) != 4 or shape[:3] != (len(shard.status), probes, len(shard.currents)):
-        yield f"volts have the shape {shape}, which is not that of its sets, probes and stimuli"
-        return
-    absent = (shard.volts == MISSING).reshape(shape[0], -1)
-    if absent[shard.ok].any() or not absent[~shard.ok].all():
-        yield "volts are missing where the status is ok, or there where it is not"
-    dt, start = float(shard.attributes["dt"]), shard.currents.shape[1] - shape[3]
-    protocol = Protocol(tuple(Stimulus(row, dt, start, row.size, {}) for row in shard.currents))
-    if protocol.digest()[:32] != shard.attributes["content_hash"][32:]:
-        yield "currents are not those of its content_hash"
 
 
 # --- the manifest, by the shards ---
@@ -226,6 +167,8 @@ def _cell_problems(folder, manifest, sound) -> Iterator[Problem]:
     path, model = _cell_file(folder / "cell", manifest), None
     problems: list[Problem] = []
     with _noting(problems, path):
+        if not path.exists():
+            raise ShardError(f"missing; {RESTORE}")
         model = cells.load(path)
     if model is None:
         yield from _changed_files(folder / "cell", manifest)
@@ -237,7 +180,7 @@ def _cell_problems(folder, manifest, sound) -> Iterator[Problem]:
     if genuine and found:
         yield Problem(folder / manifests.NAME, f"is not what cell/ gives: {', '.join(found)}; {RESTORE}")
     elif not genuine:
-        changed = list(_changed_files(folder / "cell", manifest))
+        changed = list(_changed_files(folder / "cell", manifest, model.sources()))
         yield from changed or [Problem(path, f"is not the cell that was simulated: {', '.join(found)}; {RESTORE}")]
     yield from _not_as_copied(folder / "cell", model)
 
@@ -245,8 +188,9 @@ def _cell_problems(folder, manifest, sound) -> Iterator[Problem]:
 def _cell_file(folder, manifest) -> Path:
     """The cell file in cell/: the one of that name, as another one beside it may not belong there."""
     cell = manifest.get("cell")
-    path = folder / f"{cell.get('name') if isinstance(cell, dict) else ''}.yaml"
-    return path if path.is_file() else folder
+    name = cell.get("name") if isinstance(cell, dict) else None
+    path = folder / f"{name}.yaml"
+    return folder if not path.is_file() and (not name or any(folder.glob("*.yaml"))) else path
 
 
 def _at_its_file(problem, folder) -> Problem:
@@ -255,14 +199,16 @@ def _at_its_file(problem, folder) -> Problem:
     return Problem(folder / name, what) if (folder / name).is_file() else problem
 
 
-def _changed_files(folder, manifest) -> Iterator[Problem]:
-    """HOC, MOD and other files of cell/ that are not those of the manifest."""
+def _changed_files(folder, manifest, held=()) -> Iterator[Problem]:
+    """HOC, MOD and other files of cell/ that are not those of the manifest; `held` are the names of what the cell has."""
     wanted = manifest.get("files")
-    for name, digest in wanted.items() if isinstance(wanted, dict) else ():
+    for name in sorted({*wanted, *held}) if isinstance(wanted, dict) else ():
         path = folder / name
-        if not path.is_file():
+        if name not in wanted:
+            yield Problem(path, FOREIGN)
+        elif not path.is_file():
             yield Problem(path, f"missing; {RESTORE}")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != wanted[name]:
             yield Problem(path, f"not as it was copied; {RESTORE}")
 
 
@@ -281,14 +227,17 @@ def _differences(manifest, model: CellModel) -> list[str]:
 
 def _not_as_copied(folder, model) -> Iterator[Problem]:
     """The files of cell/ that are not, byte for byte, those of a copy made now."""
-    with tempfile.TemporaryDirectory(prefix="nrn_mlfit-") as scratch:
-        fresh = _files(cells.bundle(model, Path(scratch)))
+    with (
+        textfile.writing(Path(tempfile.gettempdir(), "cell")),
+        tempfile.TemporaryDirectory(prefix="nrn_mlfit-") as place,
+    ):
+        fresh = _files(cells.bundle(model, Path(place)))
     held = _files(folder)
     for name in sorted({*fresh, *held}):
         if name not in held:
             yield Problem(folder / name, f"missing; {RESTORE}")
         elif name not in fresh:
-            yield Problem(folder / name, "does not belong to the run; take it out of the folder")
+            yield Problem(folder / name, FOREIGN)
         elif held[name] != fresh[name]:
             yield Problem(folder / name, f"not as it was copied; {RESTORE}")
 
@@ -336,4 +285,4 @@ def _strays(folder) -> Iterator[Problem]:
         if path.name == LOCK or path.match(".*.tmp"):
             yield Problem(path, f"left by a process that was killed, or that is still writing; {AGAIN}")
         else:
-            yield Problem(path, "does not belong to the run; take it out of the folder")
+            yield Problem(path, FOREIGN)

@@ -1,0 +1,73 @@
+"""Whether a shard is well in itself: its bytes as they were written, its data what its attributes give."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nrn_mlfit import machine
+from nrn_mlfit.errors import ShardError
+from nrn_mlfit.parameters import Parameter, ParameterSpace
+from nrn_mlfit.shards.format import MISSING, Shard, Status, is_as_written, name_of, read
+from nrn_mlfit.shards.overview import Span
+from nrn_mlfit.shards.run import first_of
+from nrn_mlfit.stimuli import Protocol, Stimulus
+
+AGAIN = "give the same `nrn-mlfit simulate` command again"
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A shard that is well in itself."""
+
+    path: Path
+    count: int
+    attributes: dict
+
+    @property
+    def span(self) -> Span:
+        return first_of(self.path), self.count
+
+
+def checked(path) -> Sound:
+    """A shard that is as it was written; raises ShardError for another. HDF5 opens only what has its stamp."""
+    if not is_as_written(path):
+        raise ShardError(f"not as it was written (cut short, or bytes in it changed); delete it, then {AGAIN}")
+    shard = read(path)
+    name = name_of(int(shard.attributes["first"]))
+    if name != path.name:
+        raise ShardError(f"has another name than {name}, which it was given; rename it, or take it out of the folder")
+    if wrong := list(_contradictions(shard)):
+        raise ShardError(f"{', '.join(wrong)}; delete it, then {AGAIN}")
+    return Sound(path, len(shard.status), shard.attributes)
+
+
+def _contradictions(shard: Shard) -> Iterator[str]:
+    """In what a shard is not what its attributes give."""
+    about, cell = shard.attributes, json.loads(shard.attributes["cell"])
+    space = ParameterSpace(tuple(Parameter(**{**p, "sets": tuple(p["sets"])}) for p in cell["parameters"]))
+    drawn = space.draw(int(about["seed"]), int(about["first"]), len(shard.status))
+    if not np.array_equal(shard.unit_par, drawn):
+        yield "unit_par is not what seed and set numbers draw"
+    same_bits = about["instruction_set"] == machine.instruction_set()  # elsewhere exp() may differ in the last one
+    if same_bits and not np.array_equal(shard.phys_par, space.to_phys(drawn)):
+        yield "phys_par is not unit_par in the parameters' units"
+    if unknown := sorted(set(shard.status.tolist()) - set(Status)):
+        yield f"status {unknown[0]} is none"
+    yield from _wrong_traces(shard, len(cell["probes"]))
+
+
+def _wrong_traces(shard, probes) -> Iterator[str]:
+    shape = shard.volts.shape
+    if len(shape) != 4 or shape[:3] != (len(shard.status), probes, len(shard.currents)):
+        yield f"volts have the shape {shape}, which is not that of its sets, probes and stimuli"
+        return
+    absent = (shard.volts == MISSING).reshape(shape[0], -1)
+    if absent[shard.ok].any() or not absent[~shard.ok].all():
+        yield "volts are missing where the status is ok, or there where it is not"
+    dt, start = float(shard.attributes["dt"]), shard.currents.shape[1] - shape[3]
+    protocol = Protocol(tuple(Stimulus(row, dt, start, row.size, {}) for row in shard.currents))
+    if protocol.digest()[:32] != shard.attributes["content_hash"][32:]:
+        yield "currents are not those of its content_hash"
