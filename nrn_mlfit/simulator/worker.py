@@ -27,7 +27,7 @@ FIRST_LIMIT = 600.0  # CPU seconds for the first chunk; after it there is experi
 TIMES_LONGEST = 30  # a chunk may take so many times the longest one so far,
 SHORTEST_LIMIT = 10.0  # but at least so long
 WALL_TIMES, WALL_EXTRA = 20, 60.0  # a worker that waits instead of computing is given up after 20 limits and a minute
-KILLED_AT_MOST = 3  # times that somebody's kill -9 of a worker that builds its cell is put up with
+KILLED_AT_MOST = 3  # times that a kill -9 of a worker is put up with
 SECONDS_A_LOOK = 0.05
 
 
@@ -88,27 +88,33 @@ class Worker:
         return volts, status
 
     def _ask(self, phys_par, serve) -> Done | Status:
-        """A crash counts only in a worker that has done nothing before: what a set leaves behind is not the next one's."""
-        fresh, limit = self._fresh, self._chunk_limit()
-        self._connection.send((self._pid, np.asarray(phys_par), limit))
-        answer = self._receive(serve, WALL_EXTRA + WALL_TIMES * limit)
-        if isinstance(answer, Done):
-            self._longest, self._fresh = max(self._longest, answer.seconds), False
-            if answer.leaving:
+        """The answer to a chunk, or the status of its sets.
+
+        A crash counts only in a worker that has done nothing before, since what a set leaves behind is not the next
+        one's; and a kill -9 only if it comes again and again, since it comes from outside.
+        """
+        killed = 0
+        while True:
+            fresh, limit = self._fresh, self._chunk_limit()
+            self._connection.send((self._pid, np.asarray(phys_par), limit))
+            answer = self._receive(serve, WALL_EXTRA + WALL_TIMES * limit)
+            if isinstance(answer, Done):
+                self._longest, self._fresh = max(self._longest, answer.seconds), False
+            if not isinstance(answer, Done) or answer.leaving:
                 self._await_ready(serve, FIRST_LIMIT)
-            return answer
-        self._await_ready(serve, FIRST_LIMIT)
-        if answer is Status.CRASHED and not fresh:
-            return self._ask(phys_par, serve)
-        return answer
+            if not isinstance(answer, Died):
+                return answer
+            killed += answer.code == -signal.SIGKILL
+            if fresh and (answer.code != -signal.SIGKILL or killed > KILLED_AT_MOST):
+                return Status.CRASHED
 
     def _chunk_limit(self) -> float:
         if self._limit:
             return self._limit * self.lanes
         return max(SHORTEST_LIMIT, TIMES_LONGEST * self._longest) if self._longest else FIRST_LIMIT
 
-    def _receive(self, serve, wall: float):
-        """The answer to a chunk, or the status that its sets have because there is none."""
+    def _receive(self, serve, wall: float) -> Done | Died | Status:
+        """What comes of a chunk: traces, a death, or the status timeout."""
         overdue = False
         until = time.monotonic() + wall
         while not self._connection.poll(SECONDS_A_LOOK):
@@ -117,8 +123,8 @@ class Worker:
                 overdue = True
                 os.kill(self._pid, signal.SIGKILL)
         answer = self._message()
-        if isinstance(answer, Died):
-            return Status.TIMEOUT if overdue or answer.code == -signal.SIGPROF else Status.CRASHED
+        if isinstance(answer, Died) and (overdue or answer.code == -signal.SIGPROF):
+            return Status.TIMEOUT
         return answer
 
     def _await_ready(self, serve, wall):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +74,17 @@ def test_a_killed_worker_is_replaced_and_the_set_simulated(worker):
     volts, status = worker.run(DRAWS[:1])
     assert (status == Status.OK).all()
     assert np.array_equal(volts, wanted)
+
+
+def test_a_worker_killed_in_its_first_set_is_replaced_too():
+    with Worker(cells.load("mainen"), "neuron") as worker:
+        worker.begin()
+        row = cells.load("mainen").space.to_phys(cells.load("mainen").space.draw(1, 0, 1))
+        killer = threading.Timer(0.05, os.kill, (worker._pid, signal.SIGKILL))
+        killer.start()
+        first = worker._pid
+        assert worker.run(row)[1] == [Status.OK]
+        assert worker._pid != first
 
 
 def test_answers_stay_with_their_questions_when_idle_workers_are_killed(worker):
