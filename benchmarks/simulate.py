@@ -83,7 +83,7 @@ def main():
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cell", nargs="?", default="mainen")
-    parser.add_argument("-n", "--samples", type=int, default=80, help="sets that a rank simulates in a run")
+    parser.add_argument("-n", "--samples", type=int, default=60, help="sets that a rank simulates in a run")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--part", action="append", choices=PARTS, help="may be given more than once; default: all")
     return parser.parse_args()
