@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -76,19 +77,28 @@ def writing(path: Path):
         ) from None
 
 
-def write_atomic(path: Path, content: bytes | str):
-    """Write a file that either has its name and is complete, or does not exist."""
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path to write to in a `with`; at its end that file is flushed to disk and takes the name `path`.
+
+    Where the `with` is left by an error, nothing of it stays.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with writing(path):
-            with open(temporary, "wb") as out:
-                out.write(content.encode() if isinstance(content, str) else content)
-                out.flush()
-                os.fsync(out.fileno())
+            yield temporary
+            with open(temporary, "rb+") as written:
+                os.fsync(written.fileno())
             os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, content: bytes | str):
+    """Write a file that either has its name and is complete, or does not exist."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def read_json(path: Path, error: type[MlfitError]) -> dict:

@@ -92,12 +92,16 @@ def _holder(lock) -> str:
         return "another process"
 
 
-def prepare(model: CellModel, folder: Path, manifest: dict, first: int, samples: int) -> list[Piece]:
-    """Manifest and copy of the cell in a folder that is held; returns the shards that are still to make."""
-    for left in folder.rglob(".*.tmp"):  # of a process that was killed
+def begin(model: CellModel, folder: Path, manifest: dict):
+    """Manifest and copy of the cell in a folder that is held; what a killed process left there is removed."""
+    for left in folder.rglob(".*.tmp"):
         left.unlink(missing_ok=True)
     textfile.write_atomic(folder / manifests.NAME, textfile.to_json(manifest))  # first: what is cut off can go on
     cells.bundle(model, folder / "cell")
+
+
+def missing(folder: Path, manifest: dict, first: int, samples: int) -> list[Piece]:
+    """The shards of the sets first .. first+samples-1 that are still to make."""
     run, wanted = Run(folder, manifest), layout(first, samples, manifest["sets_a_shard"])
     _check_layout(run, wanted)
     return [piece for first, count in wanted if (piece := _piece(run, first, count)).left]

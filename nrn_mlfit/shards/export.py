@@ -4,15 +4,14 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
+from nrn_mlfit import textfile
 from nrn_mlfit.errors import MachineError, ShardError
-from nrn_mlfit.shards.format import Status, to_millivolts
-from nrn_mlfit.shards.replacing import replacing
-from nrn_mlfit.shards.run import Traces, load_runs, open_run
+from nrn_mlfit.shards.format import to_millivolts
+from nrn_mlfit.shards.run import Traces, load_runs
 
 
 def export(folders: Sequence[Path | str], path: Path | str, limit: int | None = None) -> int:
@@ -25,36 +24,24 @@ def export(folders: Sequence[Path | str], path: Path | str, limit: int | None = 
     path = Path(path)
     write = _writer(path)
     traces = load_runs(folders, limit)
-    phys_par = _phys_par(folders, len(traces.unit_par))
-    with replacing(path) as temporary:
-        write(temporary, traces, phys_par)
-    return len(phys_par)
+    with textfile.replacing(path) as temporary:
+        write(temporary, traces)
+    return len(traces.volts)
 
 
-def _writer(path) -> Callable[[Path, Traces, np.ndarray], None]:
+def _writer(path) -> Callable[[Path, Traces], None]:
     if path.suffix not in WRITERS:
         raise ShardError(f"{path}: the name must end in {' or '.join(WRITERS)}, which says what to write")
     return WRITERS[path.suffix]
-
-
-def _phys_par(folders, count) -> np.ndarray:
-    """phys_par (count, K) of the sets that load_runs gives, as they were simulated: to_phys may round otherwise here."""
-    rows: list[np.ndarray] = []
-    for path in (path for folder in folders for path in open_run(Path(folder)).shards):
-        if sum(map(len, rows)) >= count:
-            break
-        with h5py.File(path, "r") as file:
-            rows.append(file["phys_par"][()][file["status"][()] == Status.OK])
-    return np.concatenate(rows)[:count]
 
 
 def _names(traces) -> list[str]:
     return [p["name"] for p in traces.manifest["cell"]["parameters"]]
 
 
-def _write_npz(path, traces, phys_par):
+def _write_npz(path, traces):
     arrays = {
-        "phys_par": phys_par,
+        "phys_par": traces.phys_par,
         "unit_par": traces.unit_par,
         "volts": to_millivolts(traces.volts),
         "stims": traces.currents[:, -traces.volts.shape[-1] :],
@@ -66,10 +53,10 @@ def _write_npz(path, traces, phys_par):
         np.savez(out, **arrays)
 
 
-def _write_safetensors(path, traces, phys_par):
+def _write_safetensors(path, traces):
     tensors = {
-        "theta": np.ascontiguousarray(phys_par, np.float32),
-        "x": to_millivolts(traces.volts).reshape(len(phys_par), -1),
+        "theta": np.ascontiguousarray(traces.phys_par, np.float32),
+        "x": to_millivolts(traces.volts).reshape(len(traces.volts), -1),
     }
     about = {"parameter_names": _names(traces), "dt": traces.manifest["dt"], "t0": traces.manifest["t0"]}
     about["shape"] = list(traces.volts.shape[1:])

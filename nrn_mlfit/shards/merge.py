@@ -13,7 +13,6 @@ from nrn_mlfit.shards import claim
 from nrn_mlfit.shards import manifest as manifests
 from nrn_mlfit.shards.format import USER_BLOCK, is_as_written, rows
 from nrn_mlfit.shards.overview import Span, gaps, ranges
-from nrn_mlfit.shards.replacing import replacing
 from nrn_mlfit.shards.run import Run, first_of, open_run
 
 
@@ -53,7 +52,7 @@ def merge(parts: Sequence[Path | str], folder: Path | str, report: progress.Repo
     with claim.held(folder):
         claim.check_free(folder, manifest)
         kept = _kept(shards, folder)
-        _prepare(folder, manifest, model)
+        claim.begin(model, folder, manifest)
         copied = _copy_all([path for _, _, path in shards if path.name not in kept], folder, report)
     return Merged(folder, Run(folder, manifest).spans, copied, len(kept))
 
@@ -106,13 +105,6 @@ def _stamp(path) -> bytes:
         return file.read(USER_BLOCK)
 
 
-def _prepare(folder, manifest, model):
-    for left in folder.glob(".*.tmp"):  # of a process that was killed
-        left.unlink(missing_ok=True)
-    textfile.write_atomic(folder / manifests.NAME, textfile.to_json(manifest))  # first: what is cut off can go on
-    cells.bundle(model, folder / "cell")
-
-
 def _copy_all(paths, folder, report) -> int:
     """Copy the shards at `paths`; returns how many."""
     meter = progress.Meter(len(paths), "shards", report)
@@ -123,7 +115,7 @@ def _copy_all(paths, folder, report) -> int:
 
 
 def _copy(source, target):
-    with replacing(target) as temporary:
+    with textfile.replacing(target) as temporary:
         shutil.copyfile(source, temporary)
         if not is_as_written(temporary):
             raise ShardError(

@@ -13,6 +13,7 @@ from nrn_mlfit.errors import ShardError
 from nrn_mlfit.shards import manifest as manifests
 from nrn_mlfit.shards.format import Shard, name_of, read, read_status
 
+PER_SET = ("phys_par", "unit_par", "volts")
 SHARD = re.compile(r"shard-(\d{10,})\.h5")
 
 
@@ -90,8 +91,12 @@ def read_manifest(path: Path) -> dict:
 
 @dataclass(frozen=True, eq=False)
 class Traces:
-    """All good sets of one or more runs in memory: unit_par (N, K), volts (N, P, S, T) int16, and what they belong to."""
+    """All good sets of one or more runs in memory, and what they belong to.
 
+    phys_par and unit_par (N, K), volts (N, P, S, T) int16 counts, currents (S, stop).
+    """
+
+    phys_par: np.ndarray
     unit_par: np.ndarray
     volts: np.ndarray
     currents: np.ndarray
@@ -115,9 +120,8 @@ def load_runs(folders: Sequence[Path | str], limit: int | None = None) -> Traces
             break
     if not count:
         raise ShardError(f"{first.folder}: not one set went well; see the causes with `nrn-mlfit shards failed`")
-    unit_par = np.concatenate([s.unit_par[s.ok] for s in held])[:limit]
-    volts = np.concatenate([s.volts[s.ok] for s in held])[:limit]
-    return Traces(unit_par, volts, held[0].currents, first.manifest, first.cell_folder)
+    good = {name: np.concatenate([getattr(s, name)[s.ok] for s in held])[:limit] for name in PER_SET}
+    return Traces(**good, currents=held[0].currents, manifest=first.manifest, cell_folder=first.cell_folder)
 
 
 def check_disjoint(runs: Iterable[Run]):

@@ -103,7 +103,8 @@ def simulate(
         def start() -> list[Piece]:
             held.enter_context(claim.held(folder))
             claim.check_free(folder, about)
-            todo = claim.prepare(model, folder, about, first, samples)
+            claim.begin(model, folder, about)
+            todo = claim.missing(folder, about, first, samples)
             if todo:
                 _check_memory(worker, model, seed, first)
             return todo

@@ -132,7 +132,8 @@ def _lock(target):
             f"{target.parent}: cannot be written ({error.strerror}); set NRN_MLFIT_CACHE to a folder of yours"
         ) from None
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):  # a file system without locks: two may compile, and one build is kept
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
@@ -156,7 +157,12 @@ def _compile(folder, target):
 def _publish(made, target):
     fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=".new-"))
     shutil.copy(made, fresh / LIBRARY)
-    fresh.rename(target)
+    try:
+        fresh.rename(target)
+    except OSError:
+        shutil.rmtree(fresh)
+        if not (target / LIBRARY).is_file():
+            raise
 
 
 def _cause(done) -> str:

@@ -28,7 +28,7 @@ TIMES_LONGEST = 30  # a chunk may take so many times the longest one so far,
 SHORTEST_LIMIT = 10.0  # but at least so long
 WALL_TIMES, WALL_EXTRA = 20, 60.0  # a worker that waits instead of computing is given up after 20 limits and a minute
 KILLED_AT_MOST = 3  # times that a kill -9 of a worker is put up with
-SECONDS_A_LOOK = 0.05
+SECONDS_A_LOOK = 0.005  # in which rank 0 answers the others: they wait for it at a shard's end
 
 
 class Worker:
@@ -117,6 +117,7 @@ class Worker:
         """What comes of a chunk: traces, a death, or the status timeout."""
         overdue = False
         until = time.monotonic() + wall
+        serve()
         while not self._connection.poll(SECONDS_A_LOOK):
             serve()
             if not overdue and time.monotonic() > until:

@@ -55,11 +55,12 @@ def decay_traces(decay_cell):
 
     def make(sets, seed=1):
         unit_par = model.space.draw(seed, 0, sets)
-        tau, amplitude = model.space.to_phys(unit_par).T[:, :, None]
+        phys_par = model.space.to_phys(unit_par)
+        tau, amplitude = phys_par.T[:, :, None]
         noise = np.random.default_rng(seed).normal(0, 0.1, (sets, protocol.length))
         volts = -75 + amplitude * np.exp(-protocol.dt * np.arange(protocol.length) / tau) + noise
         counts = shards.to_counts(volts)[:, None, None]
-        return shards.Traces(unit_par, counts, protocol.currents, manifest, decay_cell)
+        return shards.Traces(phys_par, unit_par, counts, protocol.currents, manifest, decay_cell)
 
     return make
 

@@ -3,6 +3,7 @@
 import math
 import re
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ def test_a_design_too_deep_for_the_traces_is_refused_before_training(decay_trace
 
 def test_traces_of_another_cell_folder_are_refused(decay_traces, small_design):
     traces = decay_traces(20)
-    wrong = shards.Traces(traces.unit_par[:, :1], traces.volts, traces.currents, traces.manifest, traces.cell_folder)
+    wrong = replace(traces, unit_par=traces.unit_par[:, :1])
     with pytest.raises(EnsembleError, match=r"2 parameters, its traces have 1$"):
         train(wrong, small_design)
 

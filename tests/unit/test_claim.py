@@ -151,7 +151,8 @@ def test_the_layout_covers_each_set_once_with_borders_at_multiples(first, sample
 
 
 def prepare(folder, first=0, samples=30):
-    return claim.prepare(MODEL, folder, ABOUT, first, samples)
+    claim.begin(MODEL, folder, ABOUT)
+    return claim.missing(folder, ABOUT, first, samples)
 
 
 def test_what_is_there_is_not_made_again(tmp_path):
