@@ -9,7 +9,7 @@ import pytest
 
 from nrn_mlfit import shards
 from nrn_mlfit.errors import MachineError, ShardError
-from nrn_mlfit.shards import Status
+from nrn_mlfit.shards import Status, claim
 from nrn_mlfit.shards.export import export
 from nrn_mlfit.shards.merge import merge
 from nrn_mlfit.shards.overview import gaps, overview, ranges
@@ -147,7 +147,7 @@ def test_merged_parts_are_the_run_that_was_never_split(command, parts, izhikevic
 def test_a_merge_goes_on_where_it_was_cut_off(parts, izhikevich_run, hashes, tmp_path):
     whole = tmp_path / "all"
     merge(parts, whole)
-    (whole / shards.name_of(0)).write_bytes(b"half")  # damaged since
+    flip(whole / shards.name_of(0), 100_000)  # damaged since
     (whole / shards.name_of(20)).unlink()
     (whole / f".{shards.name_of(20)}.123.tmp").write_text("half")
     kept = (whole / shards.name_of(40)).stat()
@@ -206,6 +206,27 @@ def test_a_merge_into_something_else_is_refused(parts, failing, tmp_path):
         merge(parts, tmp_path)
     with pytest.raises(ShardError, match="holds another run"):
         merge(parts, failing)
+    with pytest.raises(ShardError, match="holds something else"):
+        merge(parts, tmp_path / "notes.txt")
+
+
+def test_what_comes_into_the_output_before_it_is_held_is_not_overwritten(parts, failing, tmp_path, monkeypatch):
+    whole, really = tmp_path / "all", claim.held
+
+    def late(folder):
+        whole.mkdir()
+        shutil.copy(failing / "run.json", whole)  # another merge began in between
+        return really(folder)
+
+    monkeypatch.setattr(claim, "held", late)
+    with pytest.raises(ShardError, match="holds another run"):
+        merge(parts, whole)
+    assert [p.name for p in whole.iterdir()] == ["run.json"]
+
+
+def test_a_merge_waits_for_nobody_who_writes_into_the_output(parts, tmp_path):
+    with claim.held(tmp_path / "all"), pytest.raises(ShardError, match="is writing there"):
+        merge(parts, tmp_path / "all")
 
 
 def test_a_damaged_shard_is_named_and_not_merged(run, tmp_path):
