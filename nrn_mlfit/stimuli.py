@@ -227,8 +227,9 @@ def samples(current, dt: float, source: str = "samples", scale: float = 1.0, lea
             f"{source}: needs one row of samples and a step above 0 ms, got {current.shape} and {dt} ms"
         )
     held = round(lead / dt) if current.size else 0
-    level = np.median(current[: max(1, round(LEVEL_MS / dt))]) if current.size else 0.0
-    whole = scale * np.concatenate([np.full(held, level), current])
+    scaled = scale * current  # before the median: what is written out and read again has the same last bit
+    level = np.median(scaled[: max(1, round(LEVEL_MS / dt))]) if current.size else 0.0
+    whole = np.concatenate([np.full(held, level), scaled])
     spec = {"kind": "file", "scale": scale, "path": source, "lead": lead}
     return Stimulus(whole, dt, held, whole.size, spec)
 

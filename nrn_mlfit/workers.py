@@ -49,7 +49,7 @@ class Serial:
 
     def map(self, work, numbers, on_result):
         for number in numbers:
-            on_result(0, work(number, lambda: None))
+            on_result(0, work(number, None))
 
     def once(self, act):
         return act()
@@ -87,7 +87,7 @@ class Mpi:
     def map(self, work, numbers, on_result):
         """Do `work(number, serve)` for all numbers, shared out one by one; rank 0 gets `on_result(rank, result)`.
 
-        `work` calls `serve()` now and then, so that rank 0 answers the others while it works.
+        On rank 0 `work` calls `serve()` now and then, to answer the others while it works; elsewhere `serve` is None.
         """
         numbers = list(numbers)
         left = len(numbers)
@@ -98,12 +98,12 @@ class Mpi:
             on_result(rank, result)
 
         def serve():
-            while self.rank == 0 and self._comm.iprobe(tag=RESULT):
+            while self._comm.iprobe(tag=RESULT):
                 take(*self._comm.recv(tag=RESULT))
 
         counter = _Counter(self._mpi, self._comm)
         while (turn := counter.next()) < len(numbers):
-            result = work(numbers[turn], serve)
+            result = work(numbers[turn], None if self.rank else serve)
             if self.rank:
                 self._comm.send((self.rank, result), 0, RESULT)
             else:

@@ -19,8 +19,16 @@ MV_PER_COUNT = 0.01
 LARGEST_MV = 327.0  # beyond it int16 at 0.01 mV overflows
 MISSING = np.int16(-32768)  # the samples of a set that failed
 USER_BLOCK = 512  # bytes before the HDF5 part, which HDF5 leaves to us: the SHA-256 of all that follows
-SHARED = ("content_hash", "seed", "dt", "t0", "engine", "instruction_set")  # attributes from the manifest,
-SHARED_JSON = ("cell", "protocol", "versions")  # and those that are JSON there
+SHARED = (
+    "content_hash",
+    "seed",
+    "sets_a_shard",
+    "dt",
+    "t0",
+    "engine",
+    "instruction_set",
+)  # attributes from the manifest
+SHARED_JSON = ("cell", "protocol", "versions")  # those that are JSON there
 DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError)  # what h5py raises for a broken file
 STAMP = "nrn_mlfit shard, sha256 of all after byte 512: {}\n"
 

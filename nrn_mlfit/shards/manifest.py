@@ -45,7 +45,7 @@ def check_same(folder, there: dict, here: dict):
     """Raises ShardError, naming the differences, unless the run that `folder` holds has the manifest `here`."""
     if there == here:
         return
-    told = list(_differences(there, here))
+    told = list(differences(there, here))
     more = f" and {len(told) - NAMED_AT_MOST} more" if len(told) > NAMED_AT_MOST else ""
     reason = ""
     if there.get("instruction_set") != here["instruction_set"]:
@@ -55,7 +55,7 @@ def check_same(folder, there: dict, here: dict):
     )
 
 
-def _differences(there, here):
+def differences(there, here):
     """What differs, leaf by leaf, as `cell.celsius 34 there, 37 here`; hashes only where nothing else tells."""
     leaves, others = dict(_leaves(there)), dict(_leaves(here))
     changed = [key for key in {**leaves, **others} if leaves.get(key) != others.get(key)]

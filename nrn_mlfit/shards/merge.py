@@ -60,7 +60,7 @@ def merge(parts: Sequence[Path | str], folder: Path | str, report: progress.Repo
 def _check_same(one: Run, other: Run):
     if one.manifest == other.manifest:
         return
-    told = list(manifests._differences(other.manifest, one.manifest))
+    told = list(manifests.differences(other.manifest, one.manifest))
     more = f" and {len(told) - manifests.NAMED_AT_MOST} more" if len(told) > manifests.NAMED_AT_MOST else ""
     raise ShardError(
         f"{other.folder}: not a part of the same run as {one.folder}: "

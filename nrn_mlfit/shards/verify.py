@@ -221,7 +221,7 @@ def _differences(manifest, model: CellModel) -> list[str]:
             wanted["protocol"][number] = manifest["protocol"][number]
     if textfile.to_json(wanted) == textfile.to_json(manifest):
         return []
-    told = list(manifests._differences(manifest, wanted)) or ["it is written differently"]
+    told = list(manifests.differences(manifest, wanted)) or ["it is written differently"]
     return told[:TOLD_AT_MOST] + (["and more"] if len(told) > TOLD_AT_MOST else [])
 
 

@@ -151,7 +151,7 @@ class _Maker:
     folder: Path
     manifest: dict
 
-    def make(self, piece: Piece, serve: Callable[[], object], tick: Callable[[], object]) -> Summary:
+    def make(self, piece: Piece, serve: Callable[[], object] | None, tick: Callable[[], object]) -> Summary:
         """Simulate what a shard lacks and write it; `tick` after each chunk of sets, `serve` more often."""
         space, protocol = self.model.space, self.model.protocol
         unit_par = space.draw(self.manifest["seed"], piece.first, piece.count)

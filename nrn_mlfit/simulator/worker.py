@@ -28,7 +28,8 @@ TIMES_LONGEST = 30  # a chunk may take so many times the longest one so far,
 SHORTEST_LIMIT = 10.0  # but at least so long
 WALL_TIMES, WALL_EXTRA = 20, 60.0  # a worker that waits instead of computing is given up after 20 limits and a minute
 KILLED_AT_MOST = 3  # times that a kill -9 of a worker is put up with
-SECONDS_A_LOOK = 0.005  # in which rank 0 answers the others: they wait for it at a shard's end
+SECONDS_TO_SERVE = 0.005  # in which rank 0 answers the others: they wait for it at a shard's end
+SECONDS_A_LOOK = 0.5  # at the clock, where nobody is to be served
 
 
 class Worker:
@@ -66,9 +67,9 @@ class Worker:
     def begin(self):
         """Build the engine; raises what its construction raises."""
         self._connection.send_bytes(self._task)
-        self._await_ready(_idle, FIRST_LIMIT)
+        self._await_ready(None, FIRST_LIMIT)
 
-    def run(self, phys_par, serve: Callable[[], object] = lambda: None):
+    def run(self, phys_par, serve: Callable[[], object] | None = None):
         """volts (n, P, S, T) float mV and status (n,) of n <= lanes sets phys_par (n, K); `serve` is called meanwhile.
 
         The traces are valid until the next call. A set that takes the worker along has the status crashed or timeout.
@@ -117,9 +118,7 @@ class Worker:
         """What comes of a chunk: traces, a death, or the status timeout."""
         overdue = False
         until = time.monotonic() + wall
-        serve()
-        while not self._connection.poll(SECONDS_A_LOOK):
-            serve()
+        while not self._arrived(serve):
             if not overdue and time.monotonic() > until:
                 overdue = True
                 os.kill(self._pid, signal.SIGKILL)
@@ -131,8 +130,7 @@ class Worker:
     def _await_ready(self, serve, wall):
         until, killed = time.monotonic() + wall, 0
         while True:
-            while not self._connection.poll(SECONDS_A_LOOK):
-                serve()
+            while not self._arrived(serve):
                 if time.monotonic() > until:
                     raise CellError(
                         f"the cell is not built after {wall:.0f} s; see whether its HOC file comes to an end"
@@ -147,6 +145,12 @@ class Worker:
                 )
         self._pid, self._fresh = answer.pid, True
 
+    def _arrived(self, serve) -> bool:
+        """Whether there is an answer now or soon; whoever else waits for us is served meanwhile."""
+        if serve:
+            serve()
+        return self._connection.poll(SECONDS_TO_SERVE if serve else SECONDS_A_LOOK)
+
     def _message(self):
         try:
             answer = self._connection.recv()
@@ -158,10 +162,6 @@ class Worker:
         if isinstance(answer, Failed):
             raise answer.error if isinstance(answer.error, MlfitError) else RuntimeError(answer.error)
         return answer
-
-
-def _idle():
-    pass
 
 
 def _cause(code: int) -> str:
