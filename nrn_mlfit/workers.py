@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from contextlib import contextmanager
 
+from nrn_mlfit import lastword
 from nrn_mlfit.errors import MachineError, MlfitError
 from nrn_mlfit.pulse import Pulse
 
@@ -32,6 +33,13 @@ def launched_size() -> int:
 def launched_rank() -> int:
     """Our rank by the launcher's word, known before MPI starts."""
     return max([int(os.environ[name]) for name in RANKS if os.environ.get(name, "").isdigit()], default=0)
+
+
+def whereabouts() -> list[str]:
+    """For the last word of this rank: the process that started it, and its name. Nothing in a process of its own."""
+    if launched_size() == 1:
+        return []
+    return [str(os.getppid()), f"rank {launched_rank()} (process {os.getpid()} on {socket.gethostname()})"]
 
 
 def without_launcher(environment: Mapping[str, str]) -> dict[str, str]:
@@ -248,6 +256,6 @@ def abort(reason: str, code: int):
 def _end(said: str, code: int):
     from mpi4py import MPI
 
-    print(f"nrn-mlfit: {said}", file=sys.stderr, flush=True)
+    lastword.say(os.getppid(), said)
     MPI.COMM_WORLD.Abort(code)
     os._exit(code)  # Abort may return before the launcher has ended us

@@ -21,12 +21,14 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
+from nrn_mlfit import lastword
 from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import MlfitError
 from nrn_mlfit.simulator.engines import ENGINES
 
 LEAK_BYTES = 500 * 2**20  # a worker that has grown by this much since its first set makes room for a new one
 MEMORY_BYTES = 4 * 2**30  # and none may hold more: beyond it malloc fails, before the machine runs out of memory
+FAREWELL = b"."  # what a rank that ends in good order says on our standard input
 LEFT = 75  # the exit code of a worker that has made room
 OUTSIDE = (signal.SIGINT, signal.SIGTERM)  # sent to all processes of a job; the rank decides what comes of it
 DEADLY = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGPROF)
@@ -77,7 +79,10 @@ def shared(descriptor: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def main():
-    """`keeper CONNECTION MEMORY`, two file descriptors: fork workers until the rank closes our standard input."""
+    """`keeper CONNECTION MEMORY [JOB RANK]`: fork workers until the rank closes our standard input.
+
+    CONNECTION and MEMORY are file descriptors; JOB and RANK say which rank of which job this is, if one of many.
+    """
     connection, memory = Connection(int(sys.argv[1])), int(sys.argv[2])
     for number in OUTSIDE:
         signal.signal(number, signal.SIG_IGN)
@@ -107,6 +112,7 @@ def _one_worker(connection, memory, task) -> int | None:
             if found:
                 return os.waitstatus_to_exitcode(status)
             if sys.stdin.fileno() in ready:
+                _tell_of_the_rank()
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
                 return None
@@ -115,6 +121,13 @@ def _one_worker(connection, memory, task) -> int | None:
         signal.set_wakeup_fd(before)
         os.close(awake)
         os.close(wake)
+
+
+def _tell_of_the_rank():
+    """The rank is gone. If it did not say farewell somebody killed it: say so, since the launcher may name another one."""
+    if os.read(sys.stdin.fileno(), 1) != FAREWELL and len(sys.argv) > 3:
+        job, rank = sys.argv[3:]
+        lastword.say(int(job), f"{rank} was killed; what is finished is kept, and the same command goes on")
 
 
 def _live(connection, memory, task, keeper):

@@ -1,5 +1,6 @@
 """The rank's side of its worker: chunks of parameter sets go out, traces and statuses come back, whatever happens there."""
 
+import contextlib
 import json
 import os
 import pickle
@@ -58,7 +59,9 @@ class Worker:
     def __exit__(self, *_):
         self._connection.close()
         if self._keeper.stdin:
-            self._keeper.stdin.close()  # the keeper takes this for the end
+            with contextlib.suppress(OSError):  # it may be dead
+                self._keeper.stdin.write(keeper.FAREWELL)
+                self._keeper.stdin.close()
         try:
             self._keeper.wait(10)
         except subprocess.TimeoutExpired:
@@ -169,7 +172,19 @@ def _cause(code: int) -> str:
 
 
 def _start_keeper(connection: int, memory: int) -> subprocess.Popen:
-    command = [sys.executable, "-P", "-c", CODE, json.dumps(sys.path), str(connection), str(memory)]
+    command = [
+        sys.executable,
+        "-P",
+        "-c",
+        CODE,
+        json.dumps(sys.path),
+        str(connection),
+        str(memory),
+        *workers.whereabouts(),
+    ]
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     env = workers.without_launcher(os.environ) | one_thread
-    return subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(connection, memory), env=env)
+    # In a session of its own: a launcher that kills the processes of a rank leaves it the time for a last word.
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, pass_fds=(connection, memory), env=env, start_new_session=True
+    )
