@@ -74,6 +74,7 @@ def test_no_set_is_missing_or_twice_after_a_kill(mpirun, tmp_path):
     job = subprocess.Popen([sys.executable, *map(str, WORDS), tmp_path / "run"], stdout=subprocess.DEVNULL)
     while len(list(tmp_path.glob("run/shard-*.h5"))) < 3:
         time.sleep(0.02)
+        assert job.poll() is None
     job.kill()
     job.wait()
     (tmp_path / "run" / ".shard-0000000020.h5.99999.tmp").write_bytes(b"half")
@@ -86,10 +87,11 @@ def test_no_set_is_missing_or_twice_after_a_kill(mpirun, tmp_path):
 
 def test_a_worker_that_is_killed_is_no_status(tmp_path, mpirun):
     """Out of memory or by hand, the cell is not to blame: the set is simulated again in a new worker."""
-    many = [*WORDS[:4], 10 * SETS, *WORDS[5:], tmp_path / "run"]
+    many = [*WORDS[:5], 10 * SETS, *WORDS[6:], tmp_path / "run"]
     job = subprocess.Popen([sys.executable, *map(str, many)], stdout=subprocess.DEVNULL)
     while len(list(tmp_path.glob("run/shard-*.h5"))) < 3:
         time.sleep(0.02)
+        assert job.poll() is None
     os.kill(family(job.pid)[-1], signal.SIGKILL)
     assert job.wait(60) == 0
     run = shards.open_run(tmp_path / "run")
@@ -98,10 +100,11 @@ def test_a_worker_that_is_killed_is_no_status(tmp_path, mpirun):
 
 
 def test_two_runs_in_one_folder_one_wins(tmp_path, mpirun):
-    long = [*WORDS[:4], 100 * SETS, *WORDS[5:], tmp_path / "run"]
+    long = [*WORDS[:5], 100 * SETS, *WORDS[6:], tmp_path / "run"]
     job = subprocess.Popen([sys.executable, *map(str, long)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not list(tmp_path.glob("run/shard-*.h5")):
         time.sleep(0.02)
+        assert job.poll() is None
     second = mpirun(0, *WORDS, tmp_path / "run")
     assert second.returncode == 2
     assert second.stderr.startswith(f"nrn-mlfit: {tmp_path}/run: process {job.pid} on ")
