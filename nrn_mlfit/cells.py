@@ -145,6 +145,8 @@ def find(cell: str | Path) -> Path:
         raise CellError(f"{path}: holds {len(files)} .yaml files, one was expected; name the cell file itself")
     if path.is_file():
         return path
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        raise CellError(f"{path}: no such file; give the path of a cell file, or one of {', '.join(known)}")
     raise CellError(f"no cell is called {str(cell)!r}; there are {', '.join(known)}, or give the path of a cell file")
 
 

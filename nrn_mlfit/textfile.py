@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,7 +84,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Where the `with` is left by an error, nothing of it stays.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Process numbers repeat from host to host, so there is chance in the name, too.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with writing(path):
             yield temporary

@@ -64,7 +64,7 @@ class Serial:
 
     everywhere = once
 
-    def alike(self, value, what):
+    def alike(self, held):
         pass
 
     @contextmanager
@@ -136,15 +136,16 @@ class Mpi:
         self.once(lambda: held.append(act()))
         return held[0] if held else act()
 
-    def alike(self, value, what: str):
-        """Raises MachineError on every rank unless `value` is the same on all."""
-        values = self._comm.allgather(value)
-        other = next((rank for rank in range(self.size) if values[rank] != values[0]), 0)
-        if other:
-            raise _agreed(
-                f"rank {other} ({self.places[other]}) has {what} {values[other]}, rank 0 has {values[0]}; "
-                "their last bits would differ, so start the job on machines of one kind"
-            )
+    def alike(self, held: dict):
+        """Raises MachineError on every rank unless `held` is the same on all."""
+        everybody = self._comm.allgather(held)
+        for rank, other in enumerate(everybody):
+            key = next((key for key in held if other[key] != everybody[0][key]), None)
+            if key:
+                raise _agreed(
+                    f"rank {rank} ({self.places[rank]}) has {key} {other[key]}, rank 0 has {everybody[0][key]}; give all "
+                    "ranks one command and one installation, on machines of one kind"
+                )
 
     @contextmanager
     def watched(self):

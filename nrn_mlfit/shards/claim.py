@@ -19,7 +19,7 @@ from nrn_mlfit.shards.format import Status, name_of, read_status, rows
 from nrn_mlfit.shards.run import Run, first_of, read_manifest
 
 LOCK = ".lock"
-OF_A_START = re.compile(r"\.lock|\.run\.json\.\d+\.tmp")  # what one that was killed at its very start leaves
+OF_A_START = re.compile(r"\.lock|\.run\.json\.[\w-]+\.tmp")  # what one that was killed at its very start leaves
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,17 @@ def check_free(folder: Path, manifest: dict) -> bool:
 
 
 @contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path) -> Iterator[bool]:
     """Hold the folder, for the length of a `with`, against every other run that wants to write there.
+
+    Gives whether it is held: not on a file system without locks.
 
     A lock of the kernel on the file .lock: it ends with the process that holds it, however that ends, so a lock of a
     dead process is none. Raises ShardError, naming the holder, if another process has it.
     """
-    lock = _locked(folder)
+    lock, alone = _locked(folder)
     try:
-        yield
+        yield alone
     finally:
         (folder / LOCK).unlink(missing_ok=True)
         lock.close()
@@ -66,6 +68,7 @@ def _locked(folder):
     while True:
         with textfile.writing(path):
             lock = open(path, "a+")  # noqa: SIM115 (closed by the one who asked)
+        alone = True
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -73,14 +76,15 @@ def _locked(folder):
                 f"{folder}: {_holder(lock)} is writing there; wait for it, or choose another folder with -o"
             ) from None
         except OSError:
-            pass  # a file system without locks: two runs would make the same bytes twice, and none wrong
-        if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
-            break
+            alone = False
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                break
         lock.close()  # its last holder removed the file while we waited: that lock holds nobody off
     lock.truncate(0)
     lock.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
     lock.flush()
-    return lock
+    return lock, alone
 
 
 def _holder(lock) -> str:
@@ -92,9 +96,9 @@ def _holder(lock) -> str:
         return "another process"
 
 
-def begin(model: CellModel, folder: Path, manifest: dict):
-    """Manifest and copy of the cell in a folder that is held; what a killed process left there is removed."""
-    for left in folder.rglob(".*.tmp"):
+def begin(model: CellModel, folder: Path, manifest: dict, alone: bool):
+    """Manifest and copy of the cell in a folder; where nobody else can be writing, what a killed process left is removed."""
+    for left in folder.rglob(".*.tmp") if alone else ():
         left.unlink(missing_ok=True)
     textfile.write_atomic(folder / manifests.NAME, textfile.to_json(manifest))  # first: what is cut off can go on
     cells.bundle(model, folder / "cell")

@@ -62,6 +62,7 @@ def _write_safetensors(path, traces):
     about["shape"] = list(traces.volts.shape[1:])
     try:
         save_file(tensors, path, metadata={"nrn_mlfit": json.dumps(about)})  # one key: the order of several may vary
+        path.chmod(0o644)  # the library makes files that nobody else may read
     except SafetensorError as error:  # as which it hands on errors of the disk
         raise MachineError(f"{path}: cannot be written ({error}); choose another folder or free some space") from None
 

@@ -29,6 +29,7 @@ SHARED = (
     "instruction_set",
 )  # attributes from the manifest
 SHARED_JSON = ("cell", "protocol", "versions")  # those that are JSON there
+PACKING = {"shuffle": True, "compression": "gzip", "compression_opts": 1, "fletcher32": True}
 DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError)  # what h5py raises for a broken file
 STAMP = "nrn_mlfit shard, sha256 of all after byte 512: {}\n"
 
@@ -116,9 +117,8 @@ def _image(shard) -> bytes:
             ("stims", shard.currents[:, start:]),
             ("currents", shard.currents),
         ):
-            file.create_dataset(name, data=data, chunks=data.shape, fletcher32=True)
-        packed = {"shuffle": True, "compression": "gzip", "compression_opts": 1, "fletcher32": True}
-        file.create_dataset("volts", data=shard.volts, chunks=(1, *shard.volts.shape[1:]), **packed)
+            file.create_dataset(name, data=data, chunks=data.shape, **PACKING)
+        file.create_dataset("volts", data=shard.volts, chunks=(1, *shard.volts.shape[1:]), **PACKING)
     return image.getvalue()[USER_BLOCK:]
 
 

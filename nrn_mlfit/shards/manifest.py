@@ -58,6 +58,9 @@ def check_same(folder, there: dict, here: dict):
 def differences(there, here):
     """What differs, leaf by leaf, as `cell.celsius 34 there, 37 here`; hashes only where nothing else tells."""
     leaves, others = dict(_leaves(there)), dict(_leaves(here))
+    if leaves.get("cell.name") != others.get("cell.name"):  # then all else differs, too
+        yield f"cell {leaves.get('cell.name', 'absent')} there, {others.get('cell.name', 'absent')} here"
+        return
     changed = [key for key in {**leaves, **others} if leaves.get(key) != others.get(key)]
     for key in [key for key in changed if key not in HASHES] or changed:
         if key.startswith("files.") or key in HASHES:

@@ -49,10 +49,10 @@ def merge(parts: Sequence[Path | str], folder: Path | str, report: progress.Repo
     _check_disjoint(shards)
     manifest, model = runs[0].manifest, _cell_of(runs[0])
     claim.check_free(folder, manifest)  # before anything is made
-    with claim.held(folder):
+    with claim.held(folder) as alone:
         claim.check_free(folder, manifest)
         kept = _kept(shards, folder)
-        claim.begin(model, folder, manifest)
+        claim.begin(model, folder, manifest, alone)
         copied = _copy_all([path for _, _, path in shards if path.name not in kept], folder, report)
     return Merged(folder, Run(folder, manifest).spans, copied, len(kept))
 

@@ -19,6 +19,7 @@ from nrn_mlfit.spikes import spike_counts
 
 SETS_A_SHARD = 100
 ENGINE = "neuron"
+LONGEST_LIMIT = 1e6  # CPU seconds
 TODO = np.uint8(255)  # the status of a set that is not simulated yet
 
 
@@ -90,20 +91,27 @@ def simulate(
     """
     if not 0 <= seed < 2**63:
         raise ParameterError(f"seed {seed}: must lie in 0 .. 2^63 - 1")
+    if limit is not None and not 0 < limit <= LONGEST_LIMIT:
+        raise ParameterError(
+            f"a time limit of {limit:g} s: must lie above 0 and be at most {LONGEST_LIMIT:g}; leave it out for 30 times "
+            "the longest set"
+        )
     folder, about = Path(folder), manifest.describe(model, seed, sets_a_shard, ENGINE)
     with ExitStack() as held:
         worker = held.enter_context(Worker(model, ENGINE, limit))  # before MPI is met
         team = workers.connect()
         held.enter_context(team.watched())
-        team.alike(about["instruction_set"], "instruction set")
+        team.alike(_job(about, folder, samples, first))
         team.once(lambda: claim.check_free(folder, about))
         team.once(lambda: _announce(team, model, report))
         team.everywhere(worker.begin)
 
         def start() -> list[Piece]:
-            held.enter_context(claim.held(folder))
+            alone = held.enter_context(claim.held(folder))
+            if not alone:
+                report(f"{folder}: this file system has no locks; see to it that no other job writes there")
             claim.check_free(folder, about)
-            claim.begin(model, folder, about)
+            claim.begin(model, folder, about, alone)
             todo = claim.missing(folder, about, first, samples)
             if todo:
                 _check_memory(worker, model, seed, first)
@@ -111,12 +119,18 @@ def simulate(
 
         todo = team.once(start)
         left = sum(piece.left for piece in todo)
-        total = Summary(found=samples - left)
+        total = Summary(found=max(samples - left, 0))
         watch = _Watch(team.rank, progress.Meter(left, "sets", report), total)
         maker = _Maker(worker, model, folder, about)
         team.map(lambda piece, serve: maker.make(piece, serve, watch.tick), todo, watch.take)
     total.seconds = watch.meter.seconds
     return total
+
+
+def _job(about, folder, samples, first) -> dict:
+    """What must be the same on all ranks, or their shards would not make one run."""
+    keys = ("instruction_set", "seed", "sets_a_shard", "cell_hash", "protocol_hash", "engine", "versions")
+    return {**{key: about[key] for key in keys}, "output": str(folder.resolve()), "samples": samples, "first": first}
 
 
 def _announce(team, model, report):
@@ -156,7 +170,7 @@ class _Maker:
         space, protocol = self.model.space, self.model.protocol
         unit_par = space.draw(self.manifest["seed"], piece.first, piece.count)
         phys_par = space.to_phys(unit_par)
-        counts, status, again = self._there(piece)
+        counts, status, tried = self._there(piece)
         part, todo = Summary(), np.flatnonzero(status == TODO)
         for low in range(0, len(todo), self.worker.lanes):
             rows = todo[low : low + self.worker.lanes]
@@ -165,23 +179,25 @@ class _Maker:
             counts[rows[ok]] = shards.to_counts(volts[ok])
             part.add_traces(volts[ok], status[rows])
             tick()
-        retried = bool((status[again] == Status.TIMEOUT).any())
+        late = status == Status.TIMEOUT
+        retried = bool(late.any() and tried[late].all())
         attributes = shards.attributes_of(self.manifest, piece.first, retried)
         shard = Shard(phys_par, unit_par, counts, status, protocol.currents, attributes)
         shards.write(self.folder / shards.name_of(piece.first), shard)
         return part
 
     def _there(self, piece):
-        """counts (N, P, S, T) and status (N,) as the folder has them, TODO where it has nothing; the rows tried again."""
+        """counts (N, P, S, T), status (N,) as the folder has them, TODO where it has nothing, and which ran out of time."""
         protocol = self.model.protocol
         shape = (piece.count, len(self.model.probes), len(protocol.stimuli), protocol.length)
         counts, status = np.full(shape, shards.MISSING), np.full(piece.count, TODO)
         if piece.left < piece.count or piece.again:
             held = shards.read(self.folder / shards.name_of(piece.first))
             counts[: len(held.status)], status[: len(held.status)] = held.volts, held.status
-        again = np.flatnonzero(status == Status.TIMEOUT) if piece.again else np.array([], int)
-        status[again] = TODO
-        return counts, status, again
+        tried = status == Status.TIMEOUT
+        if piece.again:
+            status[tried] = TODO
+        return counts, status, tried
 
 
 class _Watch:

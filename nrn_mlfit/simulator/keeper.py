@@ -23,7 +23,7 @@ import numpy as np
 
 from nrn_mlfit import lastword
 from nrn_mlfit.cells import CellModel
-from nrn_mlfit.errors import MlfitError
+from nrn_mlfit.errors import CellError, MlfitError
 from nrn_mlfit.simulator.engines import ENGINES
 
 LEAK_BYTES = 500 * 2**20  # a worker that has grown by this much since its first set makes room for a new one
@@ -36,10 +36,11 @@ DEADLY = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SI
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker needs to begin: the engine by name, the cell, and the shape of the memory that it shares."""
+    """What a worker needs to begin: the engine by name, the cell and its digest, the shape of the memory that it shares."""
 
     engine: str
     model: CellModel
+    digest: str
     shape: tuple[int, ...]
 
 
@@ -92,7 +93,7 @@ def main():
     except EOFError:  # the rank ended before it had work
         return
     while (code := _one_worker(connection, memory, task)) is not None:
-        if code != LEFT:
+        with contextlib.suppress(OSError):  # the rank is about to end, too
             connection.send(Died(code))
 
 
@@ -108,6 +109,8 @@ def _one_worker(connection, memory, task) -> int | None:
     try:
         while True:
             ready, _, _ = select.select([sys.stdin.fileno(), awake], [], [])
+            with contextlib.suppress(BlockingIOError):
+                os.read(awake, 64)  # before looking: a death after the look wakes us again
             found, status = os.waitpid(pid, os.WNOHANG)
             if found:
                 return os.waitstatus_to_exitcode(status)
@@ -116,7 +119,6 @@ def _one_worker(connection, memory, task) -> int | None:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
                 return None
-            os.read(awake, 64)
     finally:
         signal.set_wakeup_fd(before)
         os.close(awake)
@@ -127,7 +129,8 @@ def _tell_of_the_rank():
     """The rank is gone. If it did not say farewell somebody killed it: say so, since the launcher may name another one."""
     if os.read(sys.stdin.fileno(), 1) != FAREWELL and len(sys.argv) > 3:
         job, rank = sys.argv[3:]
-        lastword.say(int(job), f"{rank} was killed; what is finished is kept, and the same command goes on")
+        kept = "what is finished is kept, and the same command goes on"
+        lastword.say(int(job), f"{rank} was killed, the first on its host; {kept}")
 
 
 def _live(connection, memory, task, keeper):
@@ -159,9 +162,13 @@ def _die_with(parent):
 def _serve(connection, memory, task: Task):
     volts = shared(memory, task.shape)
     engine = ENGINES[task.engine](task.model)
+    if task.model.digest() != task.digest:  # a later worker reads the files again
+        raise CellError(f"{task.model.name}: its files changed since the run began; put them back, or begin a new run")
     for number in DEADLY:  # NEURON's own handlers would go on after a fault
         signal.signal(number, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, resource.RLIM_INFINITY))
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]  # a scheduler's, which we may not raise
+    soft = MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
     connection.send(Ready(os.getpid()))
     first = None
     while True:

@@ -51,17 +51,17 @@ class Worker:
         self._keeper = _start_keeper(theirs.fileno(), memory)
         theirs.close()
         os.close(memory)
-        self._task = pickle.dumps(Task(engine, model, shape))
+        self._task = pickle.dumps(Task(engine, model, model.digest(), shape))
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._connection.close()
         if self._keeper.stdin:
             with contextlib.suppress(OSError):  # it may be dead
                 self._keeper.stdin.write(keeper.FAREWELL)
                 self._keeper.stdin.close()
+        self._connection.close()
         try:
             self._keeper.wait(10)
         except subprocess.TimeoutExpired:
@@ -105,7 +105,7 @@ class Worker:
             if isinstance(answer, Done):
                 self._longest, self._fresh = max(self._longest, answer.seconds), False
             if not isinstance(answer, Done) or answer.leaving:
-                self._await_ready(serve, FIRST_LIMIT)
+                self._await_ready(serve, FIRST_LIMIT, isinstance(answer, Done))
             if not isinstance(answer, Died):
                 return answer
             killed += answer.code == -signal.SIGKILL
@@ -120,9 +120,9 @@ class Worker:
     def _receive(self, serve, wall: float) -> Done | Died | Status:
         """What comes of a chunk: traces, a death, or the status timeout."""
         overdue = False
-        until = time.monotonic() + wall
+        patience = _Patience(wall)
         while not self._arrived(serve):
-            if not overdue and time.monotonic() > until:
+            if not overdue and patience.is_over():
                 overdue = True
                 os.kill(self._pid, signal.SIGKILL)
         answer = self._message()
@@ -130,17 +130,21 @@ class Worker:
             return Status.TIMEOUT
         return answer
 
-    def _await_ready(self, serve, wall):
-        until, killed = time.monotonic() + wall, 0
+    def _await_ready(self, serve, wall, leaving=False):
+        """Wait for a new worker; `leaving` if the last one ends by itself first."""
+        patience, killed = _Patience(wall), 0
         while True:
             while not self._arrived(serve):
-                if time.monotonic() > until:
+                if patience.is_over():
                     raise CellError(
                         f"the cell is not built after {wall:.0f} s; see whether its HOC file comes to an end"
                     )
             answer = self._message()
             if not isinstance(answer, Died):
                 break
+            if leaving and answer.code == keeper.LEFT:
+                leaving = False
+                continue
             killed += 1
             if answer.code != -signal.SIGKILL or killed > KILLED_AT_MOST:
                 raise CellError(
@@ -165,6 +169,19 @@ class Worker:
         if isinstance(answer, Failed):
             raise answer.error if isinstance(answer.error, MlfitError) else RuntimeError(answer.error)
         return answer
+
+
+class _Patience:
+    """A span of time that passes only while we look: not while the whole job is put to sleep."""
+
+    def __init__(self, seconds: float):
+        self._left, self._last = seconds, time.monotonic()
+
+    def is_over(self) -> bool:
+        now = time.monotonic()
+        self._left -= min(now - self._last, 2 * SECONDS_A_LOOK)
+        self._last = now
+        return self._left < 0
 
 
 def _cause(code: int) -> str:

@@ -45,7 +45,7 @@ VERBATIM
         else if (kind < 10) { volatile int forever = 1; while (forever) { } }
         else if (kind < 15) { abort(); }
         else if (kind >= 20 && kind < 25) { *(volatile int*) 8 = 1; }
-        else if (kind >= 25 && kind < 30) { exit(0); }
+        else if (kind >= 25 && kind < 30) { exit(75); }
     }
 ENDVERBATIM
 }

@@ -63,11 +63,11 @@ def test_a_random_kill_loses_nothing(mpiexec, mpirun, hashes, unbroken, tmp_path
         if victims := pythons_of(job):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(chance.choice(victims), signal.SIGKILL)
-        broken += job.wait(30) != 0
+        broken += job.wait(30) != 0 or bool(victims)
         done = mpirun(2, *WORDS, folder)
         assert done.returncode == 0, done.stderr
         assert hashes(folder) == wanted, f"round {round}"  # the same files, bytes and names: nothing temporary is left
-    assert broken >= rounds(8, 0)  # the kills did hit
+    assert broken >= rounds(15, 1)  # the kills did hit
 
 
 def test_no_set_is_missing_or_twice_after_a_kill(mpirun, tmp_path):

@@ -1,6 +1,8 @@
 """The same bytes from any number of ranks, and a job that ends when a rank cannot go on."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -109,8 +111,14 @@ def test_ranks_on_machines_of_two_kinds_are_refused(mpirun, tmp_path):
     )
     done = mpirun(2, script, "simulate", "izhikevich", "-n", 5, "-o", tmp_path / "run", timeout=30)
     assert done.returncode == 2
-    assert (
-        "has instruction set abacus-1, rank 0 has abacus-0; their last bits would differ, so start the job"
-        in done.stderr
-    )
+    assert "has instruction_set abacus-1, rank 0 has abacus-0; give all ranks one command" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_ranks_with_different_seeds_are_refused(mpiexec, tmp_path):
+    word = [sys.executable, "-m", "nrn_mlfit", "simulate", "izhikevich", "-n", "60", "-o", tmp_path / "run", "--seed"]
+    line = [mpiexec, "-n", "1", *word, "1", ":", "-n", "1", *word, "2"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert "has seed 2, rank 0 has 1; give all ranks one command and one installation" in done.stderr
     assert not (tmp_path / "run").exists()

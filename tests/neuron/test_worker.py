@@ -150,3 +150,38 @@ def test_no_worker_outlives_a_killed_rank_or_keeper(victim, tmp_path):
 
 def test_it_has_no_mpi(worker):
     assert b"mpi4py" not in Path(f"/proc/{worker._pid}/maps").read_bytes()
+
+
+def test_a_cell_whose_files_changed_is_not_built_again(tmp_path):
+    """Its traces would land among those of the cell that the run began with."""
+    cells.bundle(MODEL, tmp_path)
+    with Worker(cells.load(tmp_path), "neuron") as worker:
+        worker.begin()
+        worker.run(DRAWS[:1])
+        hoc = tmp_path / "izhikevich.hoc"
+        hoc.write_text(hoc.read_text() + "// a note\n")
+        os.kill(worker._pid, signal.SIGKILL)
+        with pytest.raises(CellError, match="izhikevich: its files changed since the run began; put them back"):
+            worker.run(DRAWS[:1])
+
+
+def test_a_job_that_is_put_to_sleep_has_not_waited(monkeypatch):
+    from nrn_mlfit.simulator import worker as module
+
+    clock = iter([0.0, 0.5, 1000.0, 1000.5, 1001.5, 1002.5])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    patience = module._Patience(3)
+    assert [patience.is_over() for _ in range(5)] == [False, False, False, False, True]
+
+
+def test_a_limit_of_the_scheduler_on_memory_is_kept(tmp_path):
+    code = (
+        "import resource\nhard = 3 * 2**30\nresource.setrlimit(resource.RLIMIT_DATA, (hard, hard))\n"
+        "from pathlib import Path\nfrom nrn_mlfit import cells\nfrom nrn_mlfit.simulator.worker import Worker\n"
+        "with Worker(cells.load('izhikevich'), 'neuron') as worker:\n"
+        "    worker.begin()\n"
+        "    limits = Path(f'/proc/{worker._pid}/limits').read_text().splitlines()\n"
+        "    print([line for line in limits if 'data size' in line][0].split()[3:5])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == str([str(3 * 2**30)] * 2), done.stderr

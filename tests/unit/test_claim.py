@@ -112,9 +112,18 @@ def test_another_run_is_refused_by_what_differs(tmp_path, there, said):
 
 
 def test_many_differences_are_not_all_told(tmp_path):
+    other = {**ABOUT, **dict.fromkeys(["dt", "t0", "start", "stop", "seed", "engine", "sets_a_shard"], 99)}
+    textfile.write_atomic(tmp_path / "run.json", textfile.to_json(other))
+    with pytest.raises(ShardError, match=r"holds another run: dt 99 there, .* and 2 more; choose another folder"):
+        claim.check_free(tmp_path, ABOUT)
+
+
+def test_of_another_cell_only_the_name_is_told(tmp_path):
     other = manifest.describe(cells.load("mainen"), 7, 20, "neuron")
     textfile.write_atomic(tmp_path / "run.json", textfile.to_json(other))
-    with pytest.raises(ShardError, match=r"holds another run: .* and \d+ more; choose another folder"):
+    with pytest.raises(
+        ShardError, match=r"holds another run: cell mainen there, izhikevich here; choose another folder"
+    ):
         claim.check_free(tmp_path, ABOUT)
 
 
@@ -151,7 +160,7 @@ def test_the_layout_covers_each_set_once_with_borders_at_multiples(first, sample
 
 
 def prepare(folder, first=0, samples=30):
-    claim.begin(MODEL, folder, ABOUT)
+    claim.begin(MODEL, folder, ABOUT, alone=True)
     return claim.missing(folder, ABOUT, first, samples)
 
 
