@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nrn_mlfit import machine
 from nrn_mlfit.errors import ShardError
 from nrn_mlfit.parameters import Parameter, ParameterSpace
 from nrn_mlfit.shards.format import MISSING, Shard, Status, is_as_written, name_of, read
@@ -52,7 +53,7 @@ def _contradictions(shard: Shard) -> Iterator[str]:
         yield "unit_par is not what seed and set numbers draw"
     # Another processor or NumPy may round exp() otherwise in the last bit.
     here = (machine.instruction_set(), np.__version__)
-    same_bits = (about["instruction_set"], json.loads(about["versions"])["numpy"]) == here
+    same_bits = (about["instruction_set"], json.loads(about["versions"]).get("numpy")) == here
     if same_bits and not np.array_equal(shard.phys_par, space.to_phys(drawn)):
         yield "phys_par is not unit_par in the parameters' units"
     if unknown := sorted(set(shard.status.tolist()) - set(Status)):

@@ -123,7 +123,9 @@ def test_it_takes_itself_for_no_rank(monkeypatch):
     monkeypatch.setenv("PMI_RANK", "3")
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "8")
     with Worker(MODEL, "neuron") as worker:
-        environment = Path(f"/proc/{worker._keeper.pid}/environ").read_bytes()
+        held = Path(f"/proc/{worker._keeper.pid}/environ")
+        wait_for(held.read_bytes)  # empty while the new program is being loaded
+        environment = held.read_bytes()
     assert b"PMI_RANK" not in environment
     assert b"OMPI_COMM_WORLD_SIZE" not in environment
     assert b"PATH=" in environment
