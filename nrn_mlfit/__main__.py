@@ -51,8 +51,6 @@ def _run(arguments) -> int:
     except _Terminated:
         return _stop(STOPPED, TERMINATED)
     except SystemExit as error:
-        if isinstance(error.__context__, BrokenPipeError):  # our output went to `head`, which has seen enough
-            return 1
         told = f"sys.exit({error.code!r}) was called"
         return _leave(told, 1, lambda: _say(told))
     except Exception as error:

@@ -18,9 +18,13 @@ cell_argument = click.argument("cell")
 
 def say(line: str):
     """Print a line at once, on rank 0 only."""
-    if workers.launched_rank() == 0:
+    if workers.launched_rank() != 0:
+        return
+    try:
         click.echo(line)
         sys.stdout.flush()
+    except BrokenPipeError:  # our output goes to `head`, which has seen enough; the work goes on unseen
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def one_process(command: str):

@@ -151,6 +151,16 @@ def test_a_time_out_is_tried_once_more_and_then_left(bad):
     assert simulate(folder, len(status), *words).stdout.startswith("nothing left to simulate")
 
 
+def test_every_time_out_is_tried_twice_also_where_a_run_is_extended(tmp_path):
+    write_cell(tmp_path, 35)
+    text = (tmp_path / "bad.yaml").read_text()
+    (tmp_path / "bad.yaml").write_text(text.replace("{low: 0, high: 35}", "{low: 5, high: 9.9}"))
+    words = ["--timeout", 0.2]
+    said = [simulate(tmp_path, sets, *words).stdout for sets in (1, 1, 1, 2, 2, 2)]
+    assert [text.startswith("nothing left") for text in said] == [False, False, True, False, False, True]
+    assert (held(tmp_path)[1] == Status.TIMEOUT).all()
+
+
 def test_with_more_time_a_time_out_becomes_what_it_would_have_been(tmp_path):
     slow = MOD.replace("while (forever) { }", "for (long k = 0; k < 800000000; k++) { forever = 2; }").replace(
         "t > 1", "t > 4.94"

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -99,3 +101,28 @@ def test_a_seed_beyond_its_range_is_refused(command, tmp_path):
     assert (done.returncode, done.stderr) == (2, "nrn-mlfit: seed 9223372036854775808: must lie in 0 .. 2^63 - 1\n")
     assert not (tmp_path / "run").exists()
     assert command("simulate", "izhikevich", "-n", 2, "--seed", 2**63 - 1, "-o", tmp_path / "run").returncode == 0
+
+
+@pytest.mark.parametrize("limit", ["inf", "nan", "1e300"])
+def test_a_time_limit_that_is_none_is_refused(command, tmp_path, limit):
+    done = command("simulate", "izhikevich", "-n", 2, "--timeout", limit, "-o", tmp_path / "run")
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        f"nrn-mlfit: a time limit of {float(limit):g} s: must lie above 0 and be at most 1e+06; "
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_cell_file_is_no_unknown_name(command, tmp_path):
+    done = command("simulate", tmp_path / "mine.yaml", "-n", 2, "-o", tmp_path / "run")
+    assert done.stderr.startswith(
+        f"nrn-mlfit: {tmp_path}/mine.yaml: no such file; give the path of a cell file, or one of"
+    )
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(izhikevich_run):
+    """As `nrn-mlfit shards failed RUN | head -1`: the pipe is closed while we write."""
+    line = f"{sys.executable} -m nrn_mlfit shards info {' '.join([str(izhikevich_run)] * 400)} | head -1"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
+    assert done.stdout == f"{izhikevich_run}\n"
+    assert done.stderr == ""
