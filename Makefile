@@ -20,7 +20,7 @@ demo: $(READY)
 test: $(READY)
 	$(RUN)python -m pytest
 
-# What a cluster does to a simulation, in full (about 20 minutes); `make test` has its short form.
+# What a cluster does to a simulation, in full (about 10 minutes); `make test` has its short form.
 chaos: $(READY)
 	NRN_MLFIT_CHAOS=1 $(RUN)python -m pytest tests/chaos
 
