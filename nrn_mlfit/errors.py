@@ -16,6 +16,17 @@ class ParameterError(CellError):
     """A parameter range or value that makes no sense."""
 
 
+class EngineError(MlfitError):
+    """A fast engine that does not give what NEURON gives; `disagreement` says in what, on the rank that found it."""
+
+    def __init__(self, message: str, disagreement=None):
+        super().__init__(message)
+        self.disagreement = disagreement
+
+    def __reduce__(self):
+        return type(self), (str(self),)
+
+
 class StimulusError(MlfitError):
     """A stimulus that cannot be made."""
 

@@ -1,9 +1,12 @@
 """nrn-mlfit simulate"""
 
+from pathlib import Path
+
 import click
 
 from nrn_mlfit import workers
 from nrn_mlfit.cli.options import any_path, become_mpi_job, cell_argument, say
+from nrn_mlfit.errors import EngineError
 
 
 @click.command()
@@ -22,11 +25,25 @@ from nrn_mlfit.cli.options import any_path, become_mpi_job, cell_argument, say
     type=click.FloatRange(min=0, min_open=True),
     help="CPU seconds a set may take (default: 30 x the longest).",
 )
-def simulate(cell, samples, output, seed, first, ranks, stimulus_file, sets_a_shard, timeout):
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "lanes", "neuron"]),
+    default="auto",
+    show_default=True,
+    help="lanes: a program made for the cell, 10 times as fast; neuron: plain NEURON; auto: lanes if it knows the cell.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["double", "mixed"]),
+    default="double",
+    show_default=True,
+    help="Of engine lanes: all in double, or the rates of gates in single precision.",
+)
+def simulate(cell, samples, output, seed, first, ranks, stimulus_file, sets_a_shard, timeout, engine, precision):
     """Simulate CELL for random parameter sets and write HDF5 shards.
 
     CELL is a shipped cell (see `nrn-mlfit cells`), or the path of your own cell file. The same command again does
-    what is missing; a larger -n extends the run.
+    what is missing; a larger -n extends the run. The first sets also go through plain NEURON, which must agree.
 
     \b
     Examples:
@@ -39,6 +56,21 @@ def simulate(cell, samples, output, seed, first, ranks, stimulus_file, sets_a_sh
 
     spec = {"kind": "file", "path": str(stimulus_file.resolve())} if stimulus_file else None
     model = cells.load(cell, spec)
-    summary = simulator.simulate(model, samples, output, seed, sets_a_shard, first, timeout, say)
+    try:
+        summary = simulator.simulate(model, samples, output, seed, sets_a_shard, first, timeout, say, engine, precision)
+    except EngineError as error:
+        if error.disagreement:
+            _draw(error.disagreement, model, Path(f"{output}-difference.png"))
+        raise
     for line in summary.lines():
         say(line)
+
+
+def _draw(disagreement, model, path):
+    from nrn_mlfit import report
+
+    truth, other = (held.reshape(-1, held.shape[-1]) for held in (disagreement.truth, disagreement.other))
+    protocol = model.protocol
+    title = f"{model.name}: set {disagreement.number} of those checked. {disagreement.began}"
+    report.engines_picture(path, title, truth, other, protocol.dt, protocol.t0, ("plain NEURON", "lanes"))
+    say(f"picture: {path}")

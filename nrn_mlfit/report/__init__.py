@@ -4,8 +4,9 @@ Figures are made without pyplot, so that no display, no global state and no open
 """
 
 from nrn_mlfit.report.cell import cell_picture
+from nrn_mlfit.report.engines import engines_picture
 from nrn_mlfit.report.fit import fit_picture
 from nrn_mlfit.report.stimuli import stimulus_picture
 from nrn_mlfit.report.style import check_format
 
-__all__ = ["cell_picture", "check_format", "fit_picture", "stimulus_picture"]
+__all__ = ["cell_picture", "check_format", "engines_picture", "fit_picture", "stimulus_picture"]

@@ -14,8 +14,8 @@ NAMED_AT_MOST = 5
 HASHES = ("content_hash", "cell_hash", "protocol_hash")
 
 
-def describe(model: CellModel, seed: int, sets_a_shard: int, engine: str) -> dict:
-    """The manifest of a run of `model` on this machine."""
+def describe(model: CellModel, seed: int, sets_a_shard: int, engine: str, made_with: dict | None = None) -> dict:
+    """The manifest of a run of `model` on this machine, by an engine and what that one is made with."""
     protocol = model.protocol
     return {
         "content_hash": content_hash(model),
@@ -32,7 +32,7 @@ def describe(model: CellModel, seed: int, sets_a_shard: int, engine: str) -> dic
         "sets_a_shard": sets_a_shard,
         "engine": engine,
         "instruction_set": machine.instruction_set(),
-        "versions": {"nrn_mlfit": nrn_mlfit.__version__, **{name: version(name) for name in LIBRARIES}},
+        "versions": {"nrn_mlfit": nrn_mlfit.__version__, **{name: version(name) for name in LIBRARIES}, **(made_with or {})},
     }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from nrn_mlfit import progress, shards, workers
 from nrn_mlfit.cells import CellModel
-from nrn_mlfit.errors import CellError, ParameterError
+from nrn_mlfit.errors import CellError, EngineError, ParameterError
 from nrn_mlfit.shards import Shard, Status, claim, manifest
 from nrn_mlfit.shards.claim import Piece
 from nrn_mlfit.simulator.mechanisms import is_built
@@ -18,7 +18,7 @@ from nrn_mlfit.simulator.worker import Worker
 from nrn_mlfit.spikes import spike_counts
 
 SETS_A_SHARD = 100
-ENGINE = "neuron"
+CHECKED = 8  # sets at the start of a run that plain NEURON simulates, too
 LONGEST_LIMIT = 1e6  # CPU seconds
 TODO = np.uint8(255)  # the status of a set that is not simulated yet
 
@@ -81,13 +81,15 @@ def simulate(
     first: int = 0,
     limit: float | None = None,
     report: progress.Report = progress.silent,
+    engine: str = "auto",
+    precision: str = "double",
 ) -> Summary:
     """Simulate the sets first .. first+samples-1 of `seed` into shards in `folder`; what is there already is kept.
 
     Under an MPI launcher every rank calls this and shares the work; the summary is rank 0's. `limit` is the CPU time
-    in seconds that a set may take (by default 30 times the longest so far, at least 10 s). Raises ShardError if the
-    folder holds another run or another process writes there, CellError if the cell cannot be built or if a set hangs
-    on the one before it.
+    in seconds that a set may take (by default 30 times the longest so far, at least 10 s); `engine` and `precision` are
+    those of engines.make. Raises ShardError if the folder holds another run or another process writes there, CellError
+    if the cell cannot be built or if a set hangs on the one before it, EngineError if the engine is not NEURON's equal.
     """
     if not 0 <= seed < 2**63:
         raise ParameterError(f"seed {seed}: must lie in 0 .. 2^63 - 1")
@@ -96,15 +98,16 @@ def simulate(
             f"a time limit of {limit:g} s: must lie above 0 and be at most {LONGEST_LIMIT:g}; leave it out for 30 times "
             "the longest set"
         )
-    folder, about = Path(folder), manifest.describe(model, seed, sets_a_shard, ENGINE)
+    folder = Path(folder)
     with ExitStack() as held:
-        worker = held.enter_context(Worker(model, ENGINE, limit))  # before MPI is met
+        worker = held.enter_context(Worker(model, engine, limit, precision))  # before MPI is met
         team = workers.connect()
         held.enter_context(team.watched())
-        team.alike(_job(about, folder, samples, first))
-        team.once(lambda: claim.check_free(folder, about))
         team.once(lambda: _announce(team, model, report))
         team.everywhere(worker.begin)
+        about = manifest.describe(model, seed, sets_a_shard, worker.made.name, worker.made.made_with)
+        team.alike(_job(about, folder, samples, first))
+        team.once(lambda: claim.check_free(folder, about))
 
         def start() -> list[Piece]:
             alone = held.enter_context(claim.held(folder))
@@ -114,7 +117,9 @@ def simulate(
             claim.begin(model, folder, about, alone)
             todo = claim.missing(folder, about, first, samples)
             if todo:
+                report(f"engine: {worker.made.name}" + (f" ({worker.made.why})" if worker.made.why else ""))
                 _check_memory(worker, model, seed, first)
+                _check_engine(worker, model, seed, first, samples)
             return todo
 
         todo = team.once(start)
@@ -156,6 +161,24 @@ def _check_memory(worker, model, seed, first):
         )
 
 
+def _check_engine(worker, model, seed, first, samples):
+    """NEURON is the truth: an engine that is faster must give what it gives."""
+    count = min(CHECKED, samples)
+    found = worker.check(model.space.to_phys(model.space.draw(seed, first, count)))
+    if found:
+        raise EngineError(
+            f"{model.name}: in set {first + found.number} engine {worker.made.name} differs from plain NEURON: "
+            f"{_apart(found.difference)}; {found.began}. Simulate with --engine neuron, and please report it",
+            found,
+        )
+
+
+def _apart(difference) -> str:
+    if not difference.same_counts:
+        return "another number of spikes, or another status"
+    return f"spikes up to {difference.shift:.2g} ms and voltages up to {difference.apart:.2g} mV apart"
+
+
 @dataclass(frozen=True)
 class _Maker:
     """Makes the shards of a run, on one rank."""
@@ -165,7 +188,7 @@ class _Maker:
     folder: Path
     manifest: dict
 
-    def make(self, piece: Piece, serve: Callable[[], object] | None, tick: Callable[[], object]) -> Summary:
+    def make(self, piece: Piece, serve: Callable[[], object] | None, tick: Callable[[int], object]) -> Summary:
         """Simulate what a shard lacks and write it; `tick` after each chunk of sets, `serve` more often."""
         space, protocol = self.model.space, self.model.protocol
         unit_par = space.draw(self.manifest["seed"], piece.first, piece.count)
@@ -178,7 +201,7 @@ class _Maker:
             ok = status[rows] == Status.OK
             counts[rows[ok]] = shards.to_counts(volts[ok])
             part.add_traces(volts[ok], status[rows])
-            tick()
+            tick(len(rows))
         late = status == Status.TIMEOUT
         retried = bool(late.any() and tried[late].all())
         attributes = shards.attributes_of(self.manifest, piece.first, retried)
@@ -207,8 +230,8 @@ class _Watch:
         self.meter, self._total = meter, total
         self._speaks, self._done = rank == 0, 0
 
-    def tick(self):
-        self._done += 1
+    def tick(self, count: int):
+        self._done += count
         if self._speaks:
             self.meter.at(self._done)
 

@@ -34,3 +34,29 @@ def load_library(path: Path):
     """
     with contextlib.chdir(path.parent.parent):
         hoc().nrn_load_dll(f"./{path.parent.name}/{path.name}")
+
+
+@functools.cache
+def nmodl():
+    """NEURON's parser of MOD files: the module `nmodl` with its syntax trees, `nmodl.dsl`."""
+    hoc()
+    from neuron import nmodl
+    from neuron.nmodl import dsl  # noqa: F401 (becomes an attribute of nmodl)
+
+    return nmodl
+
+
+def shipped_mods() -> Path:
+    """The folder of the MOD files that are built into NEURON."""
+    return _data() / "share" / "modfile"
+
+
+def translator() -> str:
+    """nocmodl, which makes C++ of MOD files for NEURON."""
+    return str(_data() / "bin" / "nocmodl")
+
+
+def _data() -> Path:
+    import neuron
+
+    return Path(neuron.__file__).parent / ".data"

@@ -1,9 +1,50 @@
 """The engines. One has a `name`, takes up to `lanes` parameter sets at once, and turns them into traces and statuses.
 
-`Engine(model).run(phys_par)`: volts (n, P, S, T) float mV in the window and status (n,) of the sets phys_par (n, K). An
-engine need not survive what a cell does: it runs in a worker process, and whoever asks is told how that ended.
+`engine.run(phys_par)`: volts (n, P, S, T) float mV in the window and status (n,) of the sets phys_par (n, K). What a set
+gives hangs on the set alone. `engine.made_with` says on what else the bytes hang. `engine.check(phys_par)` compares it
+with plain NEURON. An engine need not survive what a cell does: it runs in a worker process, and whoever asks is told how
+that ended.
 """
 
+from typing import Protocol
+
+from nrn_mlfit.cells import CellModel
+from nrn_mlfit.errors import ParameterError
+from nrn_mlfit.simulator.lanes import Disagreement, LaneEngine, Outside
+from nrn_mlfit.simulator.lanes.compiling import PRECISIONS
 from nrn_mlfit.simulator.neuron import NeuronEngine
 
-ENGINES = {engine.name: engine for engine in (NeuronEngine,)}
+CHOICES = ("auto", "lanes", "neuron")
+MOST_LANES = 32  # of any engine
+
+
+class Engine(Protocol):
+    """What the engines have in common."""
+
+    name: str
+    lanes: int
+    made_with: dict[str, str]
+
+    def run(self, phys_par): ...
+
+    def check(self, phys_par) -> Disagreement | None: ...
+
+
+def make(choice: str, precision: str, model: CellModel) -> tuple[Engine, str]:
+    """The engine of a choice, and why it is not the fast one where that was left open: `auto` prefers lanes.
+
+    Raises Outside where the lane engine is asked for and the cell is not for it.
+    """
+    if choice not in CHOICES or precision not in PRECISIONS:
+        raise ParameterError(
+            f"engine {choice}, precision {precision}: an engine is one of {', '.join(CHOICES)}, a precision one of "
+            f"{', '.join(PRECISIONS)}"
+        )
+    if choice == "neuron":
+        return NeuronEngine(model), ""
+    try:
+        return LaneEngine(model, precision), ""
+    except Outside as reason:
+        if choice == "lanes":
+            raise
+        return NeuronEngine(model), str(reason)

@@ -18,16 +18,18 @@ import time
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import Any
 
 import numpy as np
 
 from nrn_mlfit import lastword
 from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import CellError, MlfitError
-from nrn_mlfit.simulator.engines import ENGINES
+from nrn_mlfit.simulator import engines
 
 LEAK_BYTES = 500 * 2**20  # a worker that has grown by this much since its first set makes room for a new one
 MEMORY_BYTES = 4 * 2**30  # and none may hold more: beyond it malloc fails, before the machine runs out of memory
+RUN, CHECK = "run", "check"  # what a worker may be asked
 FAREWELL = b"."  # what a rank that ends in good order says on our standard input
 LEFT = 75  # the exit code of a worker that has made room
 OUTSIDE = (signal.SIGINT, signal.SIGTERM)  # sent to all processes of a job; the rank decides what comes of it
@@ -36,9 +38,10 @@ DEADLY = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SI
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker needs to begin: the engine by name, the cell and its digest, the shape of the memory that it shares."""
+    """What a worker needs to begin: which engine, the cell and its digest, the shape of the memory that it shares."""
 
     engine: str
+    precision: str
     model: CellModel
     digest: str
     shape: tuple[int, ...]
@@ -46,9 +49,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Ready:
-    """A worker has built its engine."""
+    """A worker has built its engine: `name`, `lanes` and `made_with` are the engine's, `why` is why it is plain NEURON
+    where a faster one was asked for."""
 
     pid: int
+    name: str
+    lanes: int
+    made_with: dict[str, str]
+    why: str
 
 
 @dataclass(frozen=True)
@@ -60,9 +68,10 @@ class Failed:
 
 @dataclass(frozen=True)
 class Done:
-    """The chunk is simulated: status (n,), and the CPU time it took. `leaving`: a fresh worker comes next."""
+    """A question is answered: with the status (n,) of the sets it was asked to run, or with what a check found, and the
+    CPU time it took. `leaving`: a fresh worker comes next."""
 
-    status: np.ndarray
+    answer: Any
     seconds: float
     leaving: bool
 
@@ -161,7 +170,7 @@ def _die_with(parent):
 
 def _serve(connection, memory, task: Task):
     volts = shared(memory, task.shape)
-    engine = ENGINES[task.engine](task.model)
+    engine, why = engines.make(task.engine, task.precision, task.model)
     if task.model.digest() != task.digest:  # a later worker reads the files again
         raise CellError(f"{task.model.name}: its files changed since the run began; put them back, or begin a new run")
     for number in DEADLY:  # NEURON's own handlers would go on after a fault
@@ -169,20 +178,23 @@ def _serve(connection, memory, task: Task):
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]  # a scheduler's, which we may not raise
     soft = MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
-    connection.send(Ready(os.getpid()))
+    connection.send(Ready(os.getpid(), engine.name, engine.lanes, engine.made_with, why))
     first = None
     while True:
-        addressee, chunk, limit = connection.recv()
+        addressee, question, chunk, limit = connection.recv()
         if addressee != os.getpid():  # asked of a worker that died before it read that; the rank asks again
             continue
         began = time.process_time()
         signal.setitimer(signal.ITIMER_PROF, limit)
-        traces, status = engine.run(chunk)
+        if question == RUN:
+            traces, answer = engine.run(chunk)
+            volts[: len(traces)] = traces
+        else:
+            answer = engine.check(chunk)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        volts[: len(traces)] = traces
         first = first or _peak_bytes()
         leaving = _peak_bytes() - first > LEAK_BYTES
-        connection.send(Done(status, time.process_time() - began, leaving))
+        connection.send(Done(answer, time.process_time() - began, leaving))
         if leaving:
             return
 

@@ -93,7 +93,7 @@ def build(folder: Path) -> Path:
     """The compiled library of a folder of MOD files; compiled on first use, by one process at a time."""
     library = _library(folder)
     if not library.is_file():
-        with _lock(library.parent):
+        with locked(library.parent):
             if not library.is_file():
                 _compile(folder, library.parent)
     return library
@@ -123,7 +123,8 @@ def nrnivmodl() -> str:
 
 
 @contextlib.contextmanager
-def _lock(target):
+def locked(target):
+    """Hold the lock of something that is built in the cache, the file or folder `target`."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = open(target.with_suffix(".lock"), "w")  # noqa: SIM115 (closed below, after the lock)

@@ -13,8 +13,12 @@ class NeuronEngine:
     name = "neuron"
     lanes = 1
 
-    def __init__(self, model: CellModel):
-        self._session = Session(model)
+    def __init__(self, model: CellModel, session: Session | None = None):
+        self._session = session or Session(model)
+        self.made_with: dict[str, str] = {}
+
+    def check(self, phys_par) -> None:
+        """NEURON is what others are compared with."""
 
     def run(self, phys_par):
         """volts (n, P, S, T) float mV in the window and status (n,) of the sets phys_par (n, K)."""

@@ -28,7 +28,7 @@ class Session:
         self.model = model
         self.cell = build_cell(model)
         self._setters = [_setter(self.cell, p) for p in model.space.parameters]
-        self._injector = _Injector(self.cell, model.inject)
+        self.injector = Injector(self.cell, model.inject)
         self._probes = [hoc().Vector().record(reference(self.cell, site)) for site in model.probes.values()]
 
     def set(self, phys_par):
@@ -43,11 +43,17 @@ class Session:
         """
         model, count = self.model, stop or stimulus.stop
         substeps = model.substeps
-        self._injector.play(stimulus, count)
-        with conditions(model.celsius, model.step):
-            hoc().finitialize(model.v_init)
+        with self.begun(stimulus, count):
             advance((count - 1) * substeps)
         return np.array([probe.as_numpy()[::substeps] for probe in self._probes]).reshape(-1, count)
+
+    @contextlib.contextmanager
+    def begun(self, stimulus: Stimulus, stop: int):
+        """The cell at t = 0 under a stimulus of `stop` samples; within the `with` it can be read and advanced."""
+        self.injector.play(stimulus, stop)
+        with conditions(self.model.celsius, self.model.step):
+            hoc().finitialize(self.model.v_init)
+            yield
 
 
 _templates: dict[str, str] = {}  # template -> sha256 of the files it came from
@@ -145,20 +151,24 @@ class conditions:
 def reference(cell, site: str):
     """The pointer to a recording site: SECTION(x) is its v, VARIABLE@PROCESS a point process' variable."""
     spot = place(site)
-    return _segment(cell, spot)._ref_v if spot.kind == "site" else _point_reference(cell, spot)
+    return segment(cell, spot)._ref_v if spot.kind == "site" else _point_reference(cell, spot)
 
 
-class _Injector:
-    """Where the stimulus goes in: a current clamp of ours in a section, or a point process' own current."""
+class Injector:
+    """Where the stimulus goes in: a current clamp of ours in a section, or a point process' own current.
+
+    `process` is that point process, and `variable` the name of what is played into.
+    """
 
     def __init__(self, cell, site):
         spot = place(site)
         if spot.kind == "site":
-            self._clamp = hoc().IClamp(_segment(cell, spot))
-            self._clamp.delay, self._clamp.dur = 0, 1e9
-            self._target = self._clamp._ref_amp
+            self.process, self.variable = hoc().IClamp(segment(cell, spot)), "amp"
+            self.process.delay, self.process.dur = 0, 1e9
+            self._target = self.process._ref_amp
         else:
             self._target = _point_reference(cell, spot)
+            self.process, self.variable = getattr(cell, spot.where), spot.name
         self._played = None
 
     def play(self, stimulus, count):
@@ -173,7 +183,8 @@ class _Injector:
         self._played = (stimulus, count, values, times)
 
 
-def _segment(cell, spot: Place):
+def segment(cell, spot: Place):
+    """The segment that a place of kind site means."""
     name, _, index = spot.name.partition("[")
     found = getattr(cell, name, None)
     if found is None:

@@ -18,8 +18,9 @@ from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import CellError, MachineError, MlfitError
 from nrn_mlfit.shards import Status
 from nrn_mlfit.simulator import keeper
-from nrn_mlfit.simulator.engines import ENGINES
-from nrn_mlfit.simulator.keeper import Died, Done, Failed, Task
+from nrn_mlfit.simulator.engines import MOST_LANES
+from nrn_mlfit.simulator.keeper import CHECK, RUN, Died, Done, Failed, Ready, Task
+from nrn_mlfit.simulator.lanes import Disagreement
 
 CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from nrn_mlfit.simulator.keeper import main; main()"
@@ -36,13 +37,16 @@ SECONDS_A_LOOK = 0.5  # at the clock, where nobody is to be served
 class Worker:
     """A process that runs an engine; use it in a `with`. Make it before MPI is met, `begin` it when there is work.
 
-    `limit`: CPU seconds that one chunk may take; by default 30 times the longest so far and at least 10 s.
+    `engine` and `precision` are those of engines.make; once begun, `made` says what came of them. `limit`: CPU seconds
+    that one set may take; by default a chunk may take 30 times the longest so far and at least 10 s.
     """
 
-    def __init__(self, model: CellModel, engine: str, limit: float | None = None):
-        protocol, lanes = model.protocol, ENGINES[engine].lanes
-        shape = (lanes, len(model.probes), len(protocol.stimuli), protocol.length)
-        self.lanes, self._limit, self._longest = lanes, limit, 0.0
+    made: Ready
+
+    def __init__(self, model: CellModel, engine: str = "auto", limit: float | None = None, precision: str = "double"):
+        protocol = model.protocol
+        shape = (MOST_LANES, len(model.probes), len(protocol.stimuli), protocol.length)
+        self._limit, self._longest = limit, 0.0
         self._pid, self._fresh = 0, True
         memory = os.memfd_create("volts")
         os.truncate(memory, 8 * int(np.prod(shape)))
@@ -51,7 +55,7 @@ class Worker:
         self._keeper = _start_keeper(theirs.fileno(), memory)
         theirs.close()
         os.close(memory)
-        self._task = pickle.dumps(Task(engine, model, model.digest(), shape))
+        self._task = pickle.dumps(Task(engine, precision, model, model.digest(), shape))
 
     def __enter__(self):
         return self
@@ -72,6 +76,16 @@ class Worker:
         self._connection.send_bytes(self._task)
         self._await_ready(None, FIRST_LIMIT)
 
+    @property
+    def lanes(self) -> int:
+        """How many sets a chunk may have."""
+        return self.made.lanes
+
+    def check(self, phys_par) -> Disagreement | None:
+        """The first of the sets phys_par (n, K) in which the engine is not plain NEURON; None if there is none."""
+        answer = self._ask(phys_par, None, CHECK)
+        return answer.answer if isinstance(answer, Done) else None  # a set that kills a worker is told of when it runs
+
     def run(self, phys_par, serve: Callable[[], object] | None = None):
         """volts (n, P, S, T) float mV and status (n,) of n <= lanes sets phys_par (n, K); `serve` is called meanwhile.
 
@@ -79,7 +93,7 @@ class Worker:
         """
         answer = self._ask(phys_par, serve)
         if isinstance(answer, Done):
-            return self._volts[: len(phys_par)], answer.status
+            return self._volts[: len(phys_par)], answer.answer
         if len(phys_par) > 1:
             return self._one_by_one(phys_par, serve)
         self._volts[:1] = 0
@@ -91,7 +105,7 @@ class Worker:
         volts, status = (np.concatenate(part) for part in zip(*((v.copy(), s) for v, s in pairs), strict=True))
         return volts, status
 
-    def _ask(self, phys_par, serve) -> Done | Status:
+    def _ask(self, phys_par, serve, question=RUN) -> Done | Status:
         """The answer to a chunk, or the status of its sets.
 
         A crash counts only in a worker that has done nothing before, since what a set leaves behind is not the next
@@ -99,11 +113,11 @@ class Worker:
         """
         killed = 0
         while True:
-            fresh, limit = self._fresh, self._chunk_limit()
-            self._connection.send((self._pid, np.asarray(phys_par), limit))
+            fresh, limit = self._fresh, self._chunk_limit(len(phys_par)) if question == RUN else FIRST_LIMIT
+            self._connection.send((self._pid, question, np.asarray(phys_par), limit))
             answer = self._receive(serve, WALL_EXTRA + WALL_TIMES * limit)
             if isinstance(answer, Done):
-                self._longest, self._fresh = max(self._longest, answer.seconds), False
+                self._longest, self._fresh = max(self._longest, answer.seconds if question == RUN else 0.0), False
             if not isinstance(answer, Done) or answer.leaving:
                 self._await_ready(serve, FIRST_LIMIT, isinstance(answer, Done))
             if not isinstance(answer, Died):
@@ -112,9 +126,9 @@ class Worker:
             if fresh and (answer.code != -signal.SIGKILL or killed > KILLED_AT_MOST):
                 return Status.CRASHED
 
-    def _chunk_limit(self) -> float:
+    def _chunk_limit(self, count) -> float:
         if self._limit:
-            return self._limit * self.lanes
+            return self._limit * count
         return max(SHORTEST_LIMIT, TIMES_LONGEST * self._longest) if self._longest else FIRST_LIMIT
 
     def _receive(self, serve, wall: float) -> Done | Died | Status:
@@ -150,7 +164,7 @@ class Worker:
                 raise CellError(
                     f"the process that builds the cell died ({_cause(answer.code)}); look at its HOC and MOD files"
                 )
-        self._pid, self._fresh = answer.pid, True
+        self.made, self._pid, self._fresh = answer, answer.pid, True
 
     def _arrived(self, serve) -> bool:
         """Whether there is an answer now or soon; whoever else waits for us is served meanwhile."""

@@ -1,0 +1,12 @@
+"""The lane engine: a program made from a cell's MOD files and from the cell as NEURON built it, in which every lane of the
+processor's vectors simulates a cell of its own.
+
+read the model (modfile, walk, cable) -> plan the layout (groups, survey, tasks, plan) -> emit (expressions, emit,
+source) -> compile (compiling) -> run (engine)
+"""
+
+from nrn_mlfit.simulator.lanes.check import Disagreement
+from nrn_mlfit.simulator.lanes.engine import LaneEngine
+from nrn_mlfit.simulator.lanes.outside import Outside
+
+__all__ = ["Disagreement", "LaneEngine", "Outside"]

@@ -1,0 +1,118 @@
+"""The lane engine: as many cells side by side as a vector register has lanes, each lane with a parameter set of its own."""
+
+import ctypes
+
+import numpy as np
+
+from nrn_mlfit.cells import CellModel
+from nrn_mlfit.shards import Status
+from nrn_mlfit.simulator.agreement import DOUBLE, MIXED
+from nrn_mlfit.simulator.lanes import compiling
+from nrn_mlfit.simulator.lanes.check import Disagreement, first_disagreement
+from nrn_mlfit.simulator.lanes.plan import make_plan
+from nrn_mlfit.simulator.lanes.source import generate
+from nrn_mlfit.simulator.neuron import NeuronEngine, judge
+from nrn_mlfit.simulator.session import Session
+from nrn_mlfit.stimuli import Stimulus
+
+BOUNDS = {"double": DOUBLE, "mixed": MIXED}
+
+
+class LaneEngine:
+    """Parameter sets to traces by a program made for the cell; raises Outside where it can't be made.
+
+    NEURON sets the parameters and the start of every set; from there on the program does what NEURON's fixed step does.
+    """
+
+    lanes = 32
+
+    def __init__(self, model: CellModel, precision: str = "double", instruction_set: str | None = None):
+        self.model, self.name = model, f"lanes-{precision}"
+        self._bounds = BOUNDS[precision]
+        self.session = Session(model)
+        self.plan = make_plan(self.session)
+        self.source = generate(self.plan)
+        self._code = compiling.load(compiling.library_of(self.source, precision, instruction_set))
+        self._width = self._code.lanes_count()
+        self._rows = self.plan.rows()
+        self.made_with = {"g++": compiling.compiler()}
+        self.steps = (model.protocol.stop - 1) * model.substeps
+        self._played = [played(s, model.protocol.stop, model.step, self.steps) for s in model.protocol.stimuli]
+
+    def run(self, phys_par):
+        """volts (n, P, S, T) float mV in the window and status (n,) of the sets phys_par (n, K)."""
+        protocol, count = self.model.protocol, len(phys_par)
+        volts = np.zeros((count, len(self.model.probes), len(protocol.stimuli), protocol.length))
+        status = np.full(count, Status.OK, np.uint8)
+        for k, stimulus in enumerate(protocol.stimuli):
+            starts = self._starts(phys_par, stimulus, status)
+            for low in range(0, count, self._width):
+                some = slice(low, min(low + self._width, count))
+                volts[some, :, k] = self._group(starts[some], self._played[k])
+        volts[status != Status.OK] = 0
+        for row in np.flatnonzero(status == Status.OK):
+            status[row] = judge(volts[row])
+        return volts, status
+
+    def check(self, phys_par) -> Disagreement | None:
+        """The first of the sets phys_par (n, K) in which plain NEURON says something else; None if there is none."""
+        return first_disagreement(self, NeuronEngine(self.model, self.session), phys_par, self._bounds)
+
+    def state_after(self, parameters, steps: int):
+        """What is stored for a set (K,) under the first stimulus after some steps, (gathered entries,)."""
+        start = self._starts(parameters[None], self.model.protocol.stimuli[0], np.zeros(1, np.uint8))
+        initial, middle, end = self._played[0]
+        self._group(start, (initial, middle[:steps], end[:steps]))
+        held = np.empty((len(self._rows), self._width))
+        self._code.lanes_read(_pointer(held))
+        return held[:, 0].copy()
+
+    def neuron_after(self, parameters, steps: int):
+        """The same in NEURON."""
+        protocol = self.model.protocol
+        return self.plan.reader.read(parameters, protocol.stimuli[0], protocol.stop, steps)[self._rows]
+
+    def _starts(self, phys_par, stimulus, status):
+        """What NEURON has at t = 0, (n, gathered entries); a set that HOC refuses gets its status."""
+        readings = []
+        for row, parameters in enumerate(phys_par):
+            try:
+                readings.append(self.plan.reader.read(parameters, stimulus, self.model.protocol.stop))
+            except RuntimeError:
+                status[row] = Status.HOC_ERROR
+                readings.append(np.where(np.isnan(self.plan.expected), 0.0, self.plan.expected))
+        held = np.array(readings)
+        self.plan.check(held)
+        return held[:, self._rows]
+
+    def _group(self, starts, stimulus):
+        """volts (n, P, T) of at most as many sets as there are lanes; lanes left over repeat the last set."""
+        protocol, model = self.model.protocol, self.model
+        filled = np.concatenate([starts, np.repeat(starts[-1:], self._width - len(starts), axis=0)])
+        traces = np.empty((protocol.length, len(model.probes), self._width))
+        initial, middle, end = stimulus
+        self._code.lanes_run(
+            _pointer(np.ascontiguousarray(filled.T)),
+            initial,
+            _pointer(middle),
+            _pointer(end),
+            len(middle),
+            model.substeps,
+            protocol.start,
+            _pointer(traces),
+        )
+        return traces[:, :, : len(starts)].transpose(2, 1, 0)
+
+
+def played(stimulus: Stimulus, stop: int, dt: float, steps: int):
+    """(initial, middle (steps,), end (steps,)): what NEURON's Vector.play gives at t = 0, in the middle and at the end of
+    each step: samples up to `stop`, joined by lines, the last one after them. Time adds up as NEURON's does."""
+    times = np.concatenate([[0.0], np.add.accumulate(np.full(2 * steps, 0.5 * dt))])
+    current = np.asarray(stimulus.current[:stop], float)
+    grid = np.arange(len(current)) * stimulus.dt
+    values = np.interp(times, grid, current)
+    return float(current[0]), np.ascontiguousarray(values[1::2]), np.ascontiguousarray(values[2::2])
+
+
+def _pointer(array):
+    return array.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
