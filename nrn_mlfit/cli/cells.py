@@ -23,16 +23,19 @@ def cells(ctx):
 @cells.command()
 @click.argument("cell")
 @click.option("-o", "--output", type=any_path, help="Draw the cell into this .png, .pdf or .svg file.")
-def show(cell, output):
+@click.option("--engine", type=click.Choice(["lanes"]), help="Print what this engine makes of the cell, too.")
+def show(cell, output, engine):
     """Print parameters, probes and stimulus of CELL; with -o simulate and draw it.
 
     CELL is a name of `nrn-mlfit cells`, or the path of your own cell file. The picture has the sections, the stimulus
-    with what the network sees of it, the trace raw and curated, and what each parameter does.
+    with what the network sees of it, the trace raw and curated, and what each parameter does. With --engine lanes come
+    the plan of the program that simulates the cell, and its C++.
 
     \b
     Examples:
       nrn-mlfit cells show izhikevich
       nrn-mlfit cells show mycell/mycell.yaml -o mycell.png
+      nrn-mlfit cells show mainen --engine lanes
     """
     from nrn_mlfit import cells as rules
 
@@ -43,6 +46,11 @@ def show(cell, output):
         say(line)
     if output:
         _draw(model, output)
+    if engine:
+        from nrn_mlfit.simulator import lanes
+
+        for line in lanes.describe(model):
+            say(line)
 
 
 def _check_picture(output):

@@ -29,7 +29,7 @@ class Bounds:
 
     spike_ms: shift of a spike; volts_mv: difference of the voltages beyond what such a shift explains; rounding: the
     relative size of a last digit; amplification: how much further than NEURON's own perturbed runs. NEURON with its
-    channels compiled to other roundings (-Ofast) is 1.4 times as far at most, over 120 random cells.
+    channels compiled to other roundings (-Ofast) was 2.5 times as far at most, in 120 random cells.
     """
 
     spike_ms: float

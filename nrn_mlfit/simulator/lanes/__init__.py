@@ -6,7 +6,8 @@ source) -> compile (compiling) -> run (engine)
 """
 
 from nrn_mlfit.simulator.lanes.check import Disagreement
+from nrn_mlfit.simulator.lanes.describe import describe
 from nrn_mlfit.simulator.lanes.engine import LaneEngine
 from nrn_mlfit.simulator.lanes.outside import Outside
 
-__all__ = ["Disagreement", "LaneEngine", "Outside"]
+__all__ = ["Disagreement", "LaneEngine", "Outside", "describe"]

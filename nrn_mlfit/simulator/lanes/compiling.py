@@ -21,6 +21,7 @@ FLAGS = (
     "-fPIC",
     "-ffp-contract=fast",
     "-fno-math-errno",
+    "-fno-signed-zeros",
     "-fno-trapping-math",
     "-Wno-psabi",
 )

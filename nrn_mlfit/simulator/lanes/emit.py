@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 
-from nrn_mlfit.simulator.lanes.expressions import Expression, parts_of, symbols
+from nrn_mlfit.simulator.lanes.expressions import Expression, parts_of, scaled, symbol, symbols
 
 LOGIC = {"and": "&", "or": "|"}
 
@@ -18,7 +18,7 @@ LOGIC = {"and": "&", "or": "|"}
 class Block:
     """Statements that compute some expressions.
 
-    `resolve` gives a symbol's C++ (wide), `shift` that of v + c as a rate, without the rounding of v. `precise` are the
+    `resolve` gives a symbol's C++ (wide), `shift` that of a * (v + b) as a rate, without the rounding of v. `precise` are the
     symbols that make a part wide; None: all of it is. `columns` numbers the columns of tables.
     """
 
@@ -26,7 +26,7 @@ class Block:
         self,
         resolve: Callable[[str], str],
         precise: set[str] | None = None,
-        shift: Callable[[float], str] | None = None,
+        shift: Callable[[float, float], str] | None = None,
         columns: dict[str, int] | None = None,
     ):
         self.lines: list[str] = []
@@ -73,7 +73,7 @@ class Block:
         if not narrow:
             return self._resolve(str(e.value))
         if e.value == "v" and self._shift:
-            return self._temporary(self._shift(0.0), True)
+            return self._temporary(self._shift(1.0, 0.0), True)
         return self._temporary(f"narrow(splat<wide>({self._resolve(str(e.value))}))", True)
 
     def _sum(self, e, narrow) -> str:
@@ -81,20 +81,21 @@ class Block:
             return self._exponential(e.parts[0][1].parts[0], narrow, "em")
         if narrow and any(t.kind == "symbol" and t.value == "v" for _, t in e.parts):
             return self._voltage_sum(e)
+        if narrow and (inner := _shifted_voltage(e)) and self._shift:
+            return self._temporary(self._shift(*inner), True)
         terms = [self._term(c, t, narrow) for c, t in e.parts]
         if e.value:
-            terms.append(literal(float(e.value)))
-        return self._temporary(" + ".join(terms), narrow)
+            terms.append(f"{'+' if e.value > 0 else '-'} {literal(abs(float(e.value)))}")
+        return self._temporary(" ".join(terms).removeprefix("+ "), narrow)
 
     def _voltage_sum(self, e) -> str:
         """v + ... as a rate: formed in double, since a rate may hang on the distance to a singular voltage."""
-        if len(e.parts) == 1 and e.parts[0][0] == 1.0 and self._shift:
-            return self._temporary(self._shift(float(e.value)), True)
         return self._temporary(f"narrow({self._made(e, False)})", True)
 
     def _term(self, coefficient, term, narrow) -> str:
-        inner = self._value(term, narrow)
-        return inner if coefficient == 1.0 else f"{literal(coefficient)} * {inner}"
+        """A summand with its sign in front."""
+        inner, sign = self._value(term, narrow), "+" if coefficient > 0 else "-"
+        return f"{sign} {inner}" if abs(coefficient) == 1.0 else f"{sign} {literal(abs(coefficient))} * {inner}"
 
     def _product(self, e, narrow) -> str:
         above = [self._power(self._value(b, narrow), n) for b, n in e.parts if n > 0]
@@ -187,6 +188,14 @@ def _is_expm1(e) -> bool:
     if e.kind != "sum" or e.value != -1.0 or len(e.parts) != 1 or e.parts[0][0] != 1.0:
         return False
     return e.parts[0][1].kind == "function" and e.parts[0][1].value == "exp"
+
+
+def _shifted_voltage(e) -> tuple[float, float] | None:
+    """(a, b) where e is a * (v + b)."""
+    scale, base = scaled(e)
+    if base.kind == "sum" and len(base.parts) == 1 and base.parts[0] == (1.0, symbol("v")):
+        return scale, float(base.value)
+    return (scale, 0.0) if base is symbol("v") else None
 
 
 def _divides(e) -> bool:

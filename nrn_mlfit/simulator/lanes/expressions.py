@@ -332,8 +332,12 @@ def text(e: Expression) -> str:
     if e.kind in ("number", "symbol"):
         return f"{e.value:g}" if e.kind == "number" else str(e.value)
     if e.kind == "sum":
-        told = [f"{c:g}*{text(t)}" if c != 1 else text(t) for c, t in e.parts]
-        return f"({' + '.join(([f'{e.value:g}'] if e.value else []) + told)})"
+        told = " ".join(f"{'-' if c < 0 else '+'} {f'{abs(c):g}*' if abs(c) != 1 else ''}{text(t)}" for c, t in e.parts)
+        constant = float(e.value)
+        last = f" {'-' if constant < 0 else '+'} {abs(constant):g}" if constant else ""
+        return f"({told.removeprefix('+ ')}{last})"
     if e.kind == "product":
         return "*".join(text(b) if n == 1 else f"{text(b)}^{n}" for b, n in e.parts)
+    if e.kind in ("comparison", "logic") and len(e.parts) == 2:
+        return f"{text(e.parts[0])} {e.value} {text(e.parts[1])}"
     return f"{e.value or e.kind}({', '.join(text(part) for part in e.parts)})"

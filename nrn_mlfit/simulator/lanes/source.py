@@ -18,17 +18,17 @@ CABLE = """
 static const int parents[{count}] = {{{parents}}};
 static const int membrane[{membranes}] = {{{membrane}}};
 
-// v + by as a rate.
-static inline __attribute__((always_inline)) rate voltage(const Cells &c, int n, double by) {{
+// scale * (v + by) as a rate.
+INLINE rate voltage(const Cells &c, int n, double scale, double by) {{
 #ifdef MIXED
     const double rounded = float(by);
-    return (c.high[n] + rounded) + (c.low[n] + (by - rounded));
+    return ((c.high[n] + rounded) + (c.low[n] + (by - rounded))) * scale;
 #else
-    return c.v[n] + by;
+    return c.v[n] * scale + scale * by;
 #endif
 }}
 
-static inline __attribute__((always_inline)) void as_rates(Cells &c, int n) {{
+INLINE void as_rates(Cells &c, int n) {{
 #ifdef MIXED
     c.high[n] = narrow(c.v[n]);
     c.low[n] = narrow_rest(c.v[n], c.high[n]);
@@ -147,7 +147,7 @@ class _Source:
         plan = self._plan
         held = [a for kind in ("gathered", "made", "scratch") for a in plan.arrays.values() if a.kind == kind]
         lines = ["struct Cells {"]
-        lines += [f"    wide {a.name}[{a.count}];  // {a.kind}" for a in held]
+        lines += [f"    wide {self._word(a.name)}[{a.count}];  // {a.kind}" for a in held]
         if plan.has_cable:
             count = len(plan.cable)
             lines += [f"    wide {name}[{count}];" for name in ("rest", "diagonal", "right", "inverse")]
@@ -156,7 +156,7 @@ class _Source:
 
     def _fixed(self) -> list[str]:
         fixed = [a for a in self._plan.arrays.values() if a.kind == "fixed"]
-        return [f"static const double {a.name}[] = {{{', '.join(map(repr, a.values))}}};" for a in fixed]
+        return [f"static const double {self._word(a.name)}[] = {{{', '.join(map(repr, a.values))}}};" for a in fixed]
 
     def _tables(self) -> list[str]:
         lines = []
@@ -245,7 +245,7 @@ class _Source:
         shift = None
         if self._plan.has_cable:
             node = self._entry([site.node for site in task.group.sites])
-            shift = lambda by: f"voltage(c, {node}, {literal(by)})"  # noqa: E731
+            shift = lambda scale, by: f"voltage(c, {node}, {literal(scale)}, {literal(by)})"  # noqa: E731
         block = Block(resolve, set(task.states) | {"t"}, shift, self._columns)
         words = block.values(*task.state.values())
         return [*block.lines, *(f"{resolve(n)} = splat<wide>({w});" for n, w in zip(task.state, words, strict=True))]
@@ -255,14 +255,19 @@ class _Source:
         block = Block(lambda name: self._held(name, entry))
         (word,) = block.values(reversal.value)
         name, count = f"reversal_{reversal.name}", len(reversal.entries)
-        body = [*block.lines, f"c.{reversal.name}[{entry}] = splat<wide>({word});"]
+        body = [*block.lines, f"{self._held(reversal.name, entry)} = splat<wide>({word});"]
         head = [f"static void {name}(Cells &c, double, double) {{", f"    for (int k = 0; k < {count}; k++) {{"]
         self._functions += [*head, *(INDENT + line for line in body), "    }", "}", ""]
         return name
 
     def _held(self, array, entry) -> str:
         """An entry of an array, as a wide."""
-        return f"splat_wide({array}[{entry}])" if self._plan.arrays[array].kind == "fixed" else f"c.{array}[{entry}]"
+        word = f"{self._word(array)}[{entry}]"
+        return f"splat_wide({word})" if self._plan.arrays[array].kind == "fixed" else f"c.{word}"
+
+    def _word(self, array) -> str:
+        """An array's name in C++: of what an ion may be called, else or exp could come."""
+        return f"{array}_" if array in self._plan.nodes else array
 
     # ---- The cable ----
 
@@ -285,7 +290,9 @@ class _Source:
 
     def _step(self, start, reversals, currents, states) -> list[str]:
         scratch = [a for a in self._plan.arrays.values() if a.kind == "scratch"]
-        cleared = [f"    for (int k = 0; k < {a.count}; k++) c.{a.name}[k] = splat_wide(0);" for a in scratch]
+        cleared = [
+            f"    for (int k = 0; k < {a.count}; k++) c.{self._word(a.name)}[k] = splat_wide(0);" for a in scratch
+        ]
 
         def calls(names):
             return [f"    {name}(c, t, stimulus);" for name in names]
