@@ -168,7 +168,8 @@ def _publish(made, target):
 
 def _cause(done) -> str:
     """The line of the compiler's output that says most."""
-    lines = [line.strip() for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
+    said = (line.strip() for line in (done.stdout + "\n" + done.stderr).splitlines())
+    lines = [line for line in said if line and not line.startswith("NOTE")]
     telling = [line for line in lines if re.search(r"error|syntax|undefined|not declared", line, re.IGNORECASE)]
     return (telling or lines or ["no output"])[0][:200]
 

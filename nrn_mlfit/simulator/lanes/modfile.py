@@ -149,6 +149,11 @@ def _ion(node) -> Ion:
     return Ion(name_of(node.name), *names)
 
 
+def equations(block) -> list:
+    """The differential equations of a DERIVATIVE block."""
+    return _lookup(block, ("DIFF_EQ_EXPRESSION",))
+
+
 def name_of(node) -> str:
     """The name that a node of a syntax tree bears."""
     return node.get_node_name()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from nrn_mlfit.simulator.lanes import implicit
 from nrn_mlfit.simulator.lanes.expressions import (
     COMPARISONS,
     FUNCTIONS,
@@ -23,10 +24,11 @@ from nrn_mlfit.simulator.lanes.expressions import (
     symbol,
     symbols,
 )
-from nrn_mlfit.simulator.lanes.modfile import Mod, name_of
+from nrn_mlfit.simulator.lanes.modfile import Mod, equations, name_of
 from nrn_mlfit.simulator.lanes.outside import Outside
 
 DEEPEST_CALL = 50
+TOGETHER = ("euler", "derivimplicit")  # methods that advance all equations of a block at once
 IGNORED = ("at_time", "state_discontinuity")  # they matter to the variable step only
 QUIET = ("UnitState", "ConductanceHint", "ThreadSafe", "LineComment", "BlockComment", "LocalListStatement")
 OPERATORS: dict[str, Callable[[Expression, Expression], Expression]] = {
@@ -101,7 +103,8 @@ class _Walker:
         self._mod, self._use_tables = mod, tables
         self._frames: list[dict[str, Expression]] = [{}]
         self._tables: dict[str, Table] = {}
-        self._ode: Expression | None = None
+        self._ode: Expression | None = None  # the state whose slope is being made
+        self._slopes: dict[str, Expression] | None = None  # where equations are advanced together
         self._depth = 0
 
     def result(self) -> Walked:
@@ -114,13 +117,38 @@ class _Walker:
             self._plain("", block.statement_block.statements, {})
 
     def solve(self, solve):
-        """A SOLVE of BREAKPOINT: the block it names, its equations as NEURON's cnexp or euler advance them."""
+        """A SOLVE of BREAKPOINT: the block it names, its equations advanced as NEURON does."""
         name, method = name_of(solve.block_name), name_of(solve.method) if solve.method else ""
         block = self._mod.blocks.get(name)
-        if block is None or (block.is_derivative_block() and method not in ("cnexp", "euler")):
-            raise Outside(f"{self._mod.name}: SOLVE {name} METHOD {method or 'none'}; cnexp and euler are known")
-        self._method = method
+        if block is None or (block.is_derivative_block() and method not in ("cnexp", *TOGETHER)):
+            raise Outside(f"{self._mod.name}: SOLVE {name} METHOD {method or 'none'} is not known")
+        if method in TOGETHER and block.is_derivative_block():
+            self._together(block, method)
+        else:
+            self.block(block)
+
+    def _together(self, block, method):
+        """All equations of a block at once: their slopes first, at the start of the step or, if implicit, at its end."""
+        names = [name_of(e.expression.lhs.name) for e in equations(block)]
+        before = {name: self._read(name) for name in names}
+        moving = {symbol(f"{name}'"): name for name in names}
+        if method != "euler":
+            for state, name in moving.items():
+                self._assign(name, state)
+        self._slopes = {}
         self.block(block)
+        slopes, self._slopes = self._slopes, None
+        if method == "euler":
+            after: dict | None = {name: before[name] + symbol("dt") * slopes[name] for name in names}
+        else:
+            after = implicit.solve(before, slopes)
+        if after is None:
+            raise Outside(f"{self._mod.name}: {method} of equations that are not linear")
+        known = {state: after[name] for state, name in moving.items()}
+        for frame in self._frames:  # what the block sets beside its states, it sets with the new ones
+            frame.update({name: rebuilt(e, dict(known)) for name, e in frame.items()})
+        for name in names:
+            self._assign(name, after[name])
 
     def statements(self, statements):
         for statement in statements:
@@ -166,19 +194,19 @@ class _Walker:
         return symbol(name)
 
     def _differential(self, e):
-        """x' = f: advanced as nocmodl does, with f linear in x as it is written, all else that it names held fixed."""
-        name = e.lhs.name.get_node_name()
-        before, moving = self._read(name), symbol(f"{name}'")
-        self._assign(name, moving)
-        self._ode = moving
-        slope = self._value(e.rhs)
+        """x' = f. By itself (cnexp) x is advanced at once, as nocmodl does, with f linear in x as it is written, and all
+        else that it names held fixed."""
+        name = name_of(e.lhs.name)
+        if self._slopes is not None:
+            self._slopes[name] = self._value(e.rhs)
+            return
+        before, self._ode = self._read(name), symbol(f"{name}'")
+        self._assign(name, self._ode)
+        pair = linear_in(self._value(e.rhs), f"{name}'")
         self._ode = None
-        if self._method == "euler":
-            self._assign(name, before + symbol("dt") * rebuilt(slope, {moving: before}))
-        elif pair := linear_in(slope, f"{name}'"):
-            self._assign(name, advanced(before, *pair))
-        else:
+        if not pair:
             raise Outside(f"{self._mod.name}: {name}' is not linear in {name}, which cnexp asks for")
+        self._assign(name, advanced(before, *pair))
 
     def _if(self, branches, otherwise):
         """Both ways are gone, and each variable selects. Locals are those of the enclosing block."""
