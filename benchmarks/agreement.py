@@ -23,12 +23,18 @@ def main():
     done = {(c["cell"], c["precision"], c["first"]) for c in there}
     todo = [(asked.cell, asked.precision, first) for first in range(0, asked.sets, CHUNK)]
     with ProcessPoolExecutor(asked.processes) as pool:
-        for chunk in pool.map(one_chunk, *zip(*[t for t in todo if t not in done], strict=True)) if set(todo) - done else ():
+        for chunk in (
+            pool.map(one_chunk, *zip(*[t for t in todo if t not in done], strict=True)) if set(todo) - done else ()
+        ):
             there.append(chunk)
             with asked.output.open("a") as file:
                 file.write(json.dumps(chunk) + "\n")
-            print(f"sets {chunk['first']} .. {chunk['first'] + CHUNK - 1}: {len(chunk['far'])} beyond the bounds", flush=True)
-    print(table([c for c in there if (c["cell"], c["precision"], c["first"]) in todo]))
+            print(
+                f"sets {chunk['first']} .. {chunk['first'] + CHUNK - 1}: {len(chunk['far'])} beyond the bounds",
+                flush=True,
+            )
+    if todo:
+        print(table([c for c in there if (c["cell"], c["precision"], c["first"]) in todo]))
     if asked.picture:
         draw(asked)
 

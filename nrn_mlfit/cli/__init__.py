@@ -7,7 +7,19 @@ import click
 import nrn_mlfit
 
 # In the order in which they are used. Each name is a module of this folder that holds a command of that name.
-COMMANDS = ("cells", "stimuli", "simulate", "shards", "train", "recording", "fit", "resimulate", "hoc", "doctor")
+COMMANDS = (
+    "cells",
+    "stimuli",
+    "design",
+    "simulate",
+    "shards",
+    "train",
+    "recording",
+    "fit",
+    "resimulate",
+    "hoc",
+    "doctor",
+)
 
 
 class _Lazy(click.Group):

@@ -16,7 +16,7 @@ def engines_picture(path: Path, title: str, truth, other, dt: float, t0: float, 
     truth, other = np.atleast_2d(truth), np.atleast_2d(other)
     at = times(truth.shape[-1], dt, t0)
     with style():
-        figure = Figure(figsize=(11.7, 0.6 + 2.6 * len(truth)), layout="constrained")
+        figure = Figure(figsize=(11.7, 0.6 + 2.8 * len(truth)), layout="constrained")
         figure.suptitle(title, x=0.01, ha="left", fontsize=11, weight="bold")
         axes = figure.subplots(2 * len(truth), 1, sharex=True, squeeze=False, height_ratios=[2, 1] * len(truth))[:, 0]
         for above, below, one, two in zip(axes[::2], axes[1::2], truth, other, strict=True):
@@ -26,7 +26,9 @@ def engines_picture(path: Path, title: str, truth, other, dt: float, t0: float, 
             apart = np.abs(two - one)
             below.semilogy(at, np.maximum(apart, SMALLEST), color=GREY)
             below.yaxis.set_major_locator(LogLocator(numticks=4))
-            below.set_ylabel(f"|difference| (mV)\nlargest {apart.max():.1e}")
+            below.yaxis.set_major_formatter(lambda value, _: f"{value:.0e}")
+            below.set_ylabel("|diff.| (mV)")
+            below.set_title(f"largest difference {apart.max():.1e} mV", loc="right", fontsize=8, color=GREY, pad=2)
         legend_above(axes[0])
         axes[-1].set_xlabel("ms")
         save(figure, path)

@@ -32,7 +32,11 @@ def describe(model: CellModel, seed: int, sets_a_shard: int, engine: str, made_w
         "sets_a_shard": sets_a_shard,
         "engine": engine,
         "instruction_set": machine.instruction_set(),
-        "versions": {"nrn_mlfit": nrn_mlfit.__version__, **{name: version(name) for name in LIBRARIES}, **(made_with or {})},
+        "versions": {
+            "nrn_mlfit": nrn_mlfit.__version__,
+            **{name: version(name) for name in LIBRARIES},
+            **(made_with or {}),
+        },
     }
 
 

@@ -78,7 +78,7 @@ class Overview:
         kinds = ", ".join(str(spec["kind"]) for spec in about["protocol"])
         yield "cell", f"{cell['name']}, {_many(len(cell['parameters']), 'parameter')}, stimulus {kinds}"
         yield "seed", about["seed"]
-        yield "engine", f"{about['engine']} {about['versions'].get(about['engine'], '')} on {about['instruction_set']}"
+        yield "engine", f"{about['engine']}, NEURON {about['versions'].get('neuron')}, on {about['instruction_set']}"
         yield "sets", f"{ranges(self.spans)} ({_many(self.sets, 'set')} in {_many(len(self.spans), 'shard')})"
         if missing := gaps(self.spans):
             yield "missing", ranges(missing)

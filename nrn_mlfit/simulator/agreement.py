@@ -19,7 +19,6 @@ from nrn_mlfit.simulator.session import Session
 from nrn_mlfit.spikes import spike_times
 from nrn_mlfit.stimuli import Protocol
 
-ULPS = 450.0  # of the larger perturbations: 1e-13, where the rounding is that of doubles
 NEIGHBOURS = 2  # samples to either side among which the steepest slope is sought
 
 
@@ -28,18 +27,20 @@ class Bounds:
     """How far right engines may lie apart, in double or in mixed precision.
 
     spike_ms: shift of a spike; volts_mv: difference of the voltages beyond what such a shift explains; rounding: the
-    relative size of a last digit; amplification: how much further than NEURON's own perturbed runs. NEURON with its
-    channels compiled to other roundings (-Ofast) was 2.5 times as far at most, in 120 random cells.
+    relative size of a last digit; digits: how many of them the larger perturbations change; amplification: how much
+    further than NEURON's own perturbed runs. NEURON with its channels compiled to other roundings (-Ofast) was 2.5
+    times as far at most, in 120 random cells.
     """
 
     spike_ms: float
     volts_mv: float
     rounding: float
+    digits: float
     amplification: float
 
 
-DOUBLE = Bounds(spike_ms=1e-6, volts_mv=1e-6, rounding=2.0**-52, amplification=1e3)
-MIXED = Bounds(spike_ms=1e-3, volts_mv=1e-2, rounding=2.0**-24, amplification=10.0)
+DOUBLE = Bounds(spike_ms=1e-6, volts_mv=1e-6, rounding=2.0**-52, digits=450.0, amplification=1e4)  # 450: 1e-13
+MIXED = Bounds(spike_ms=1e-3, volts_mv=1e-2, rounding=2.0**-24, digits=1.0, amplification=1e2)
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,9 @@ def perturbed(session: Session, phys_par, bounds: Bounds = DOUBLE) -> Iterator[n
     """NEURON's traces (P, S, T) mV of a set phys_par (K,), each with another small change of what goes in.
 
     v_init by one last digit, up and down; all parameters by one, up, and in turn up and down; all parameters, and the
-    stimulus, by ULPS of them, up and down.
+    stimulus, by `digits` of them, up and down.
     """
-    row, small, large = np.asarray(phys_par, float), bounds.rounding, ULPS * bounds.rounding
+    row, small, large = np.asarray(phys_par, float), bounds.rounding, bounds.digits * bounds.rounding
     in_turn = np.where(np.arange(len(row)) % 2, 1 + small, 1 - small)
     for factor in (1 + small, 1 - small):
         yield _traces(session, row, v_init=session.model.v_init * factor)

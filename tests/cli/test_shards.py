@@ -67,7 +67,7 @@ def test_info_tells_what_a_run_holds(command, run):
         rf"{run}\n"
         r"  cell +izhikevich, 4 parameters, stimulus reset_chirp\n"
         r"  seed +1\n"
-        r"  engine +neuron 9\S* on \S+\n"
+        r"  engine +lanes-double, NEURON 9\S*, on \S+\n"
         r"  sets +0-19, 40-59 \(40 sets in 2 shards\)\n"
         r"  missing +20-39\n"
         r"  ended +40 ok\n"

@@ -1,0 +1,164 @@
+"""nrn-mlfit design"""
+
+from math import isnan
+
+import click
+
+from nrn_mlfit.cli.options import any_path, cell_argument, one_process, say
+
+SEVERAL = ("--stimuli", "--scales", "--probe", "--geometry")
+WEAKEST = 3  # parameters that are named
+OVERALL = ("", "candidate", "spikes", "silent", "lowest mV", "mean R2", "log det", "weakest")
+TOLD = (
+    "R2: 0 is no better than the middle of the range, 1 is exact; the median over the points that count. It is a local",
+    "estimate, and an optimistic one: it does not see a distant point of the parameter space that gives the same trace.",
+    "jumps: differences over whose ends the number of spikes changes, so that the derivative is not one; points with any",
+    "are left out. unlike: points where an R2 changes by more than 0.05 with a step of {1:g} in place of {0:g}; where they",
+    "are many, believe the order of the candidates rather than the numbers.",
+)
+
+
+class _Several(click.Command):
+    """A command some of whose options take all words up to the next option: `--scales 0.1 0.2`."""
+
+    def parse_args(self, ctx, args):
+        return super().parse_args(ctx, list(_repeated(args)))
+
+
+def _repeated(args):
+    """`--scales 0.1 0.2` as `--scales=0.1 --scales=0.2`, which click understands."""
+    rest = list(args)
+    while rest:
+        word = rest.pop(0)
+        if word not in SEVERAL:
+            yield word
+            continue
+        if not rest or _is_option(rest[0]):
+            raise click.BadOptionUsage(word, f"Option {word!r} requires an argument.")
+        while rest and not _is_option(rest[0]):
+            yield f"{word}={rest.pop(0)}"
+
+
+def _is_option(word) -> bool:
+    return word.startswith("-") and not _is_number(word)
+
+
+def _is_number(word) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+@click.command(cls=_Several)
+@cell_argument
+@click.option(
+    "--stimuli", metavar="NAME...", multiple=True, default=["own"], help="Stimuli to compare.  [default: own]"
+)
+@click.option("--scales", metavar="SCALE...", type=float, multiple=True, help="Scales for each of them, nA.")
+@click.option("--probe", metavar="SITES...", multiple=True, default=["own"], help="Where to record, such as soma(0.5).")
+@click.option("--geometry", metavar="K=V,...", multiple=True, default=["own"], help="Settings of the cell's geometry.")
+@click.option("-n", "--points", type=click.IntRange(min=1), default=64, show_default=True, help="Random points, each.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the points.")
+@click.option(
+    "--steps",
+    type=click.FloatRange(0, 0.2, min_open=True),
+    nargs=2,
+    default=(0.002, 0.01),
+    show_default=True,
+    help="Half widths of the differences, of a unit parameter: one that counts, one to check it.",
+)
+@click.option("-j", "--workers", type=click.IntRange(min=1), help="Processes  [default: one a core]")
+@click.option("-o", "--output", type=any_path, help="New folder for design.json, design.csv and design.png.")
+def design(cell, stimuli, scales, probe, geometry, points, seed, steps, workers, output):
+    """Tell which stimulus lets one learn which parameter of CELL, before anyone trains.
+
+    At random points of the parameter space each parameter is moved a little; what the trace changes by, against noise,
+    is the Fisher information. It gives the R2 that each parameter can be learned with: a local estimate, and an
+    optimistic one. All combinations of what is given are compared. CELL comes first.
+
+    \b
+    NAME    own (what the cell file says), a kind of `nrn-mlfit stimuli`,
+            or the path of a .npz, .csv or .yaml file
+    SITES   own, or sites with commas: soma(0.5),dend[0](1)
+    K=V     own, or settings with commas: apical_length=600,soma_diameter=20
+
+    \b
+    Examples:
+      nrn-mlfit design izhikevich --stimuli own step noise -n 16
+      nrn-mlfit design mainen --stimuli reset_chirp noise --scales 0.1 0.19 -o designs/mainen
+      nrn-mlfit design mainen --geometry own apical_length=400
+    """
+    one_process("design")
+    from nrn_mlfit import cells
+    from nrn_mlfit import design as rules
+    from nrn_mlfit.candidates import candidates
+
+    compared = candidates(cells.load(cell), stimuli, scales, probe, geometry)
+    if output:
+        rules.check_free(output)
+    found = rules.design(compared, points, seed, steps, workers, report=say)
+    for line in _told(found, points, steps):
+        say(line)
+    if output:
+        _write(found, output, cell=compared[0].model.name, points=points, seed=seed, steps=list(steps))
+
+
+def _write(found, output, **about):
+    from nrn_mlfit import design as rules
+    from nrn_mlfit.report.design import design_picture
+
+    rules.write(found, output, **about)
+    design_picture(found, output / "design.png", f"{about['cell']}: what can be learned", about["steps"][0])
+    say(f"picture: {output / 'design.png'}; tables: {output / 'design.csv'}, {output / 'design.json'}")
+
+
+def _told(found, points, steps):
+    """The findings as a person reads them: candidates, what each parameter gets, how far to trust it."""
+    doubts = ("", "points", "jumps", "failed", "unlike", f"R2 at {steps[1]:g}", "least known direction")
+    numbered = list(enumerate(found, 1))
+    yield ""
+    yield from _table([OVERALL, *(_overall(k, f) for k, f in numbered)], text=(1, 7))
+    yield ""
+    yield from _table([("R2", *found[0].information.names), *((str(k), *_values(f)) for k, f in numbered)])
+    yield ""
+    yield from _table([doubts, *(_doubts(k, f, points) for k, f in numbered)], text=(6,))
+    yield ""
+    yield from (line.format(*steps) for line in TOLD)
+    known = [f for f in found if not isnan(f.information.mean)]
+    if len(known) > 1:
+        yield f"the highest mean R2: {max(known, key=lambda f: f.information.mean).name}"
+
+
+def _overall(k, f):
+    told = f.information
+    weakest = ", ".join(f"{name} {_short(r2)}" for name, r2 in told.weakest[:WEAKEST])
+    spikes, log_det = f"{f.typical_spikes:g}", _short(told.typical_log_det, 1)
+    return str(k), f.name, spikes, f"{f.silent:.0%}", f"{f.lowest:.1f}", _short(told.mean), log_det, weakest
+
+
+def _values(f):
+    return [_short(value) for value in f.information.median]
+
+
+def _short(value, digits=2) -> str:
+    return "-" if isnan(value) else f"{value:.{digits}f}"
+
+
+def _doubts(k, f, points):
+    """How many points count, what was left out, what the other step says, and what is known least."""
+    told = f.information
+    jumps, failed = told.jumps.mean(), int(told.failed.any(axis=1).sum())
+    unlike = "-" if isnan(told.unlike) else f"{told.unlike:.0%}"
+    direction, along = told.worst_in_words
+    least = f"{direction} (R2 {_short(along)})" if len(told.r2) else "-"
+    return str(k), f"{len(told.r2)}/{points}", f"{jumps:.0%}", str(failed), unlike, _short(told.other_mean), least
+
+
+def _table(rows, text=()):
+    """Rows of words as lines of aligned columns, numbers to the right, the columns `text` to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = enumerate(zip(row, widths, strict=True))
+        yield "  ".join(w.ljust(size) if k in text else w.rjust(size) for k, (w, size) in cells).rstrip()

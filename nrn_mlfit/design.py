@@ -1,0 +1,324 @@
+"""Which stimulus lets one learn which parameter: Fisher information by finite differences, before anyone trains.
+
+At random points of the parameter space the curated trace (log10(V - floor + 1), means of 0.5 ms) is taken for linear in
+the parameters, with Gaussian noise of sd 0.3 in each bin. Then F = J^T J / sd^2 (Kay, Fundamentals of Statistical Signal
+Processing: Estimation Theory, 1993, section 3.9), and with the prior's variance 1/3 in unit space the posterior's
+covariance is (F + 3 I)^-1. That is local: it does not see another point, far off, that gives the same trace.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nrn_mlfit import progress, textfile
+from nrn_mlfit.candidates import Candidate
+from nrn_mlfit.errors import CellError, MachineError
+from nrn_mlfit.shards import Status
+from nrn_mlfit.simulator.batch import ENGINE, Batch
+from nrn_mlfit.spikes import spike_counts
+
+POINTS = 64
+STEPS = (0.002, 0.01)  # of a unit parameter to either side; the first one counts, the second one checks it
+BIN_MS = 0.5
+NOISE = 0.3  # standard deviation in a bin, in log10 units: room for what a network overlooks
+PRIOR = 3.0  # 1 / variance of a uniform draw from [-1, 1]
+AGREED = 0.05  # the largest difference between the R2 of two steps that agree
+NAMED = 0.3  # the least weight of a parameter that is named in a direction of unit length
+
+
+def fisher(jacobian, noise: float = NOISE):
+    """Fisher information (..., K, K) in a trace with derivatives (..., K, D) and independent Gaussian noise."""
+    scaled = np.asarray(jacobian, float) / noise
+    return scaled @ np.swapaxes(scaled, -1, -2)
+
+
+def posterior(information):
+    """The posterior covariance (..., K, K) in unit space, (F + 3 I)^-1, for a prior uniform in [-1, 1]."""
+    return np.linalg.inv(information + PRIOR * np.eye(information.shape[-1]))
+
+
+def explained(covariance):
+    """The R2 (..., K) to expect with a posterior covariance (..., K, K): 1 - 3 C_kk; 0 is no better than the prior."""
+    return 1 - PRIOR * np.diagonal(covariance, axis1=-2, axis2=-1)
+
+
+@dataclass(frozen=True)
+class Information:
+    """What a trace tells about K parameters. Its arrays are over the m of M points that count.
+
+    `r2` (m, K) and `log_det` (m,) of F + 3 I; `covariance` (K, K), the mean posterior's; `other_r2` (n, K) with the
+    other step, at the n points that count there. `jumps` and `failed` (M, K): differences that are no derivative, since
+    the number of spikes changes, and those that could not be simulated. `unlike`: the share of points at which an R2
+    changes by more than 0.05 from step to step (NaN where none counts with both).
+    """
+
+    names: list[str]
+    r2: np.ndarray
+    other_r2: np.ndarray
+    log_det: np.ndarray
+    covariance: np.ndarray
+    jumps: np.ndarray
+    failed: np.ndarray
+    unlike: float
+
+    @property
+    def quartiles(self):
+        """The R2 (3, K) below which a quarter, half and three quarters of the points lie; NaN without points."""
+        return _percentiles(self.r2, [25, 50, 75])
+
+    @property
+    def median(self):
+        return self.quartiles[1]
+
+    @property
+    def mean(self) -> float:
+        """The mean over the parameters of their median R2."""
+        return float(np.mean(self.median))
+
+    @property
+    def other_median(self):
+        """The median R2 (K,) with the other step."""
+        return _percentiles(self.other_r2, [50])[0]
+
+    @property
+    def other_mean(self) -> float:
+        return float(np.mean(self.other_median))
+
+    @property
+    def typical_log_det(self) -> float:
+        return float(_percentiles(self.log_det[:, None], [50])[0, 0])
+
+    @property
+    def weakest(self) -> list[tuple[str, float]]:
+        """The parameters with their median R2, the least known one first."""
+        return sorted(zip(self.names, self.median.tolist(), strict=True), key=lambda pair: pair[1])
+
+    @property
+    def worst(self) -> tuple[np.ndarray, float]:
+        """The direction (K,) of unit length in which the mean posterior is widest, and the R2 along it.
+
+        Of the posteriors' mean, not of the F's: there one point with many spikes would outweigh all others.
+        """
+        values, vectors = np.linalg.eigh(self.covariance)
+        vector = vectors[:, -1]
+        return vector * np.sign(vector[np.argmax(np.abs(vector))]), 1 - PRIOR * float(values[-1])
+
+    @property
+    def worst_in_words(self) -> tuple[str, float]:
+        direction, along = self.worst
+        return in_words(direction, self.names), along
+
+
+def judge(names, jacobian, jumps, failed) -> Information:
+    """The information in derivatives (M, 2, K, D) at M points, taken with two steps of which the first one counts.
+
+    `jumps` (M, 2, K): the number of spikes is not the same at both ends of the difference, so it is no derivative.
+    `failed` (M, 2, K): an end could not be simulated. A point with such a difference does not count: without one
+    parameter the others would seem better known than they are.
+    """
+    jumps = jumps & ~failed
+    whole = ~(jumps | failed).any(axis=2)
+    covariance = posterior(fisher(np.where(whole[..., None, None], jacobian, 0)))
+    r2, both, counted = explained(covariance), whole.all(axis=1), covariance[whole[:, 0], 0]
+    apart = np.abs(r2[both, 0] - r2[both, 1]).max(axis=1) > AGREED
+    return Information(
+        names=list(names),
+        r2=r2[whole[:, 0], 0],
+        other_r2=r2[whole[:, 1], 1],
+        log_det=-np.linalg.slogdet(counted)[1],
+        covariance=counted.mean(axis=0) if len(counted) else np.eye(len(names)) / PRIOR,
+        jumps=jumps[:, 0],
+        failed=failed[:, 0],
+        unlike=float(apart.mean()) if len(apart) else np.nan,
+    )
+
+
+def _percentiles(values, which):
+    return np.percentile(values, which, axis=0) if len(values) else np.full((len(which), values.shape[1]), np.nan)
+
+
+def in_words(direction, names) -> str:
+    """A direction (K,) of parameter space: `g_a up with g_b down`."""
+    order = [k for k in np.argsort(-np.abs(direction)) if abs(direction[k]) >= NAMED]
+    if len(order) == 1:
+        return f"{names[order[0]]} alone"
+    up, down = ([names[k] for k in order if sign * direction[k] > 0] for sign in (1, -1))
+    return " with ".join(f"{' and '.join(some)} {way}" for some, way in ((up, "up"), (down, "down")) if some)
+
+
+def curated(volts, floor: float, dt: float):
+    """Traces (n, P, S, T) in mV at `dt` ms as (n, D): log10(V - floor + 1), averaged over 0.5 ms, all probes and stimuli.
+
+    In double precision: differences of 1e-6 of a range are to be had.
+    """
+    width = min(max(1, round(BIN_MS / dt)), volts.shape[-1])
+    bins = volts.shape[-1] // width
+    seen = np.log10(np.maximum(volts[..., : bins * width] - floor + 1, 1))
+    return seen.reshape(*seen.shape[:-1], bins, width).mean(axis=-1).reshape(len(volts), -1)
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """What came of a candidate: its information, the spikes (m,) of its points' traces at the first probe, their lowest
+    voltage in mV, and the engine that it was simulated with."""
+
+    candidate: Candidate
+    information: Information
+    spikes: np.ndarray
+    lowest: float
+    engine: str
+
+    @property
+    def name(self) -> str:
+        return self.candidate.name
+
+    @property
+    def typical_spikes(self) -> float:
+        """The median number of spikes a trace."""
+        return float(np.median(self.spikes))
+
+    @property
+    def silent(self) -> float:
+        """The share of traces without a spike."""
+        return float(np.mean(self.spikes == 0))
+
+
+def design(
+    compared: Sequence[Candidate],
+    points: int = POINTS,
+    seed: int = 1,
+    steps: tuple[float, float] = STEPS,
+    workers: int | None = None,
+    engine: str = ENGINE,
+    report: progress.Report = progress.silent,
+) -> list[Finding]:
+    """The information in each candidate's traces at the first `points` draws of `seed`, the same for all candidates.
+
+    Each point costs 1 + 4 K sets; `workers` processes share them (by default one a core). `steps`, in unit space: the
+    one that counts, and another one to check it.
+    """
+    space = compared[0].model.space
+    # A step away from the ends: beyond them a conductance may be negative.
+    unit_par = space.draw(seed, 0, points) * (1 - max(steps))
+    tick = _Tick(progress.Meter(len(compared) * points * (1 + 4 * len(space)), "sets", report))
+    _check(compared, engine, report)
+    found = []
+    for number, candidate in enumerate(compared, 1):
+        with Batch(candidate.model, engine, workers, report) as batch:
+            found.append(_examine(candidate, unit_par, steps, batch, tick))
+        report(f"{number}/{len(compared)} {candidate.name}: mean R2 {found[-1].information.mean:.2f}")
+    return found
+
+
+class _Tick:
+    """Counts the sets of all candidates together."""
+
+    def __init__(self, meter: progress.Meter):
+        self._meter, self._done = meter, 0
+
+    def __call__(self, count: int):
+        self._done += count
+        self._meter.at(self._done)
+
+
+def _check(compared, engine, report):
+    """Build each cell once, so that a wrong name shows now and not after the hour that the first candidates take."""
+    shapes = {textfile.to_json([c.model.geometry, list(c.model.probes.items())]): c.model for c in compared}
+    for model in shapes.values() if len(shapes) > 1 else ():
+        with Batch(model, engine, 1, report):
+            pass
+
+
+def _examine(candidate, unit_par, steps, batch, tick) -> Finding:
+    """The points first, as the floor of the curation lies below all that the cell does there."""
+    space, dt = candidate.model.space, candidate.model.protocol.dt
+    lowest, spikes, status = batch.run(space.to_phys(unit_par), _sketch, tick)
+    good = status == Status.OK
+    if not good.any():
+        raise CellError(f"{candidate.name}: none of {len(good)} sets can be simulated; try a smaller scale or range")
+    bottom = float(lowest[good].min())
+
+    def reduce(volts):
+        return curated(volts, bottom - 1, dt), _all_spikes(volts)
+
+    *held, statuses = batch.run(space.to_phys(neighbours(unit_par, steps)), reduce, tick)
+    sides = (len(unit_par), len(steps), len(space), 2)
+    below, above, low_counts, high_counts = (
+        part.reshape(*sides, -1)[:, :, :, side] for part in held for side in (0, 1)
+    )
+    derivatives = (above - below) / (2 * np.array(steps)[:, None, None])
+    failed = (statuses != Status.OK).reshape(sides).any(axis=-1)
+    information = judge(space.names, derivatives, (low_counts != high_counts).any(axis=-1), failed)
+    return Finding(candidate, information, spikes[good].ravel(), bottom, batch.engine)
+
+
+def neighbours(unit_par, steps):
+    """The ends of the differences around unit_par (M, K), as rows (M x steps x K x 2, K); below, then above."""
+    unit = np.eye(unit_par.shape[1])
+    moves = np.multiply.outer(np.array(steps), np.stack([-unit, unit], axis=1))
+    return (unit_par[:, None, None, None] + moves).reshape(-1, unit_par.shape[1])
+
+
+def _sketch(volts):
+    return volts.min(axis=(1, 2, 3)), spike_counts(volts[:, 0])
+
+
+def _all_spikes(volts):
+    return spike_counts(volts).reshape(len(volts), -1)
+
+
+def check_free(folder: Path):
+    """Refuse a folder that holds anything, before any work is done for it."""
+    if folder.is_file() or folder.is_dir() and any(folder.iterdir()):
+        raise MachineError(f"{folder}: already there and not empty; name a new folder with -o")
+
+
+def write(findings: Sequence[Finding], folder: Path, **about):
+    """Write design.json, with `about` what was asked, and design.csv, a row a candidate, into `folder`."""
+    rows = [_row(finding) for finding in findings]
+    kept = {"noise": NOISE, "bin_ms": BIN_MS, **about, "candidates": rows}
+    textfile.write_atomic(folder / "design.json", textfile.to_json(kept))
+    flat, columns = io.StringIO(), ["name", "spikes", "silent", "lowest_mv", "points", "mean_r2", "log_det", "unlike"]
+    table = csv.writer(flat, lineterminator="\n")
+    table.writerow([*columns, *(f"r2_{name}" for name in rows[0]["parameters"])])
+    table.writerows([*(row[c] for c in columns), *(p["r2"] for p in row["parameters"].values())] for row in rows)
+    textfile.write_atomic(folder / "design.csv", flat.getvalue())
+
+
+def _row(finding) -> dict:
+    """A finding as JSON-ready values; None where no point counts."""
+    model, told = finding.candidate.model, finding.information
+    words, along = told.worst_in_words
+    return {
+        "name": finding.name,
+        "engine": finding.engine,
+        "stimulus": model.protocol.specs,
+        "probes": [list(pair) for pair in model.probes.items()],
+        "geometry": model.geometry,
+        "spikes": finding.typical_spikes,
+        "silent": finding.silent,
+        "lowest_mv": finding.lowest,
+        "points": len(told.r2),
+        "points_with_jumps": int(told.jumps.any(axis=1).sum()),
+        "points_failed": int(told.failed.any(axis=1).sum()),
+        "jumps": int(told.jumps.sum()),
+        "unlike": _number(told.unlike),
+        "mean_r2": _number(told.mean),
+        "log_det": _number(told.typical_log_det),
+        "worst_direction": {"words": words, "weights": told.worst[0].tolist(), "r2": along},
+        "parameters": {name: _parameter(told, k) for k, name in enumerate(told.names)},
+    }
+
+
+def _parameter(told, k) -> dict:
+    low, middle, high = (_number(value) for value in told.quartiles[:, k])
+    other = _number(told.other_median[k])
+    return {"r2": middle, "quartiles": [low, high], "r2_other_step": other, "jumps": int(told.jumps[:, k].sum())}
+
+
+def _number(value) -> float | None:
+    return float(value) if np.isfinite(value) else None
