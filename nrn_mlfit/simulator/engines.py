@@ -9,7 +9,7 @@ that ended.
 from typing import Protocol
 
 from nrn_mlfit.cells import CellModel
-from nrn_mlfit.errors import ParameterError
+from nrn_mlfit.errors import MachineError, ParameterError
 from nrn_mlfit.simulator.lanes import Disagreement, LaneEngine, Outside
 from nrn_mlfit.simulator.lanes.compiling import PRECISIONS
 from nrn_mlfit.simulator.neuron import NeuronEngine
@@ -44,7 +44,7 @@ def make(choice: str, precision: str, model: CellModel) -> tuple[Engine, str]:
         return NeuronEngine(model), ""
     try:
         return LaneEngine(model, precision), ""
-    except Outside as reason:
+    except (Outside, MachineError) as reason:  # a machine without a compiler may have NEURON's mechanisms built
         if choice == "lanes":
             raise
         return NeuronEngine(model), str(reason)

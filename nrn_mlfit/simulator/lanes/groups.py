@@ -62,6 +62,9 @@ def read_groups(model: CellModel, cable: Cable, injector: Injector) -> list[Grou
         others = [site for site in sites if site not in driven]
         groups += [_group(name, mod, others, "")] if others else []
         groups += [_group(f"{name}_driven", mod, driven, injector.variable)] if driven else []
+    for group in groups:
+        if own := group.written & set(MADE_BY_US):
+            raise Outside(f"{group.mod.name}: sets {', '.join(sorted(own))}")
     _refuse_two_writers(groups)
     writers = [g for g in groups if any(ion.writes_concentration for ion in g.mod.ions)]
     return writers + [g for g in groups if g not in writers]

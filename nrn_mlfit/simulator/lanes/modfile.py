@@ -46,7 +46,7 @@ class Ion:
 
     @property
     def writes_concentration(self) -> bool:
-        return any(name != self.current for name in self.writes)
+        return any(name in (f"{self.name}i", f"{self.name}o") for name in self.writes)
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class Mod:
     is_point: bool
     ranges: frozenset[str]
     global_variables: frozenset[str]  # GLOBAL, or a PARAMETER that is not RANGE: one value for all instances
+    file_locals: frozenset[str]  # LOCAL outside of all blocks: one value for all instances, which NEURON does not show
     states: tuple[str, ...]
     constants: dict[str, float]
     ions: tuple[Ion, ...]
@@ -106,6 +107,7 @@ class _Declarations:
             is_point=kind == "POINT_PROCESS",
             ranges=ranges,
             global_variables=parameters - ranges | {name_of(v.name) for v in self._all("GLOBAL_VAR")},
+            file_locals=frozenset(name_of(v.name) for v in self._file_locals()),
             states=tuple(name_of(a.name) for a in self._definitions("STATE_BLOCK")),
             constants=self._constants(),
             ions=tuple(_ion(node) for node in self._all("USEION")),
@@ -128,6 +130,10 @@ class _Declarations:
 
     def _definitions(self, *blocks) -> list:
         return [d for block in self._all(*blocks) for d in block.definitions]
+
+    def _file_locals(self) -> list:
+        top = [s for s in self._tree.blocks if s.get_node_type_name() == "LocalListStatement"]
+        return [v for s in top for v in s.variables]
 
     def _blocks(self) -> dict[str, Any]:
         named = self._all("FUNCTION_BLOCK", "PROCEDURE_BLOCK", "DERIVATIVE_BLOCK")

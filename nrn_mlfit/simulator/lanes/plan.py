@@ -108,6 +108,8 @@ class _Planner:
         protocol = self._model.protocol
         with session.begun(protocol.stimuli[0], protocol.stop):
             self._cable = cables.read_cable(session.cell)
+        if self._cable.parents.count(-1) > 1:
+            raise Outside("the cell is in several pieces")
         self._groups = read_groups(self._model, self._cable, session.injector)
         used = {ion.name for group in self._groups for ion in group.mod.ions}
         self._ions = {ion: nodes for ion, nodes in cables.ions(self._cable).items() if ion in used}

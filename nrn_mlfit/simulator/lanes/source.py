@@ -273,8 +273,6 @@ class _Source:
 
     def _cable(self) -> list[str]:
         plan, cable = self._plan, self._plan.cable
-        if cable.parents.count(-1) > 1:
-            raise AssertionError("a plan has one tree")
         coupling = {n: ("" if plan.arrays[n].kind == "fixed" else "c.") + n for n in ("to_parent", "from_parent", "cm")}
         membrane = [k for k, held in enumerate(cable.has_membrane) if held]
         return CABLE.format(

@@ -91,4 +91,6 @@ def _hidden(group, known, survey) -> dict[str, Expression]:
         if name not in group.initial.values:
             raise Outside(f"{group.mod.name}: {name} is read before INITIAL or a step sets it")
         held[name] = rebuilt(group.initial.values[name], dict(known))
+        if name in group.mod.file_locals and not (is_number(held[name]) and name not in group.written):
+            raise Outside(f"{group.mod.name}: LOCAL {name}, which all instances share, is no constant")
     return held
