@@ -22,22 +22,29 @@ class LaneEngine:
     """Parameter sets to traces by a program made for the cell; raises Outside where it can't be made.
 
     NEURON sets the parameters and the start of every set; from there on the program does what NEURON's fixed step does.
+    `width` is how many sets it runs side by side, `played` what each stimulus gives at each of its `steps`.
     """
 
     lanes = 32
 
-    def __init__(self, model: CellModel, precision: str = "double", instruction_set: str | None = None):
+    def __init__(
+        self,
+        model: CellModel,
+        precision: str = "double",
+        instruction_set: str | None = None,
+        session: Session | None = None,
+    ):
         self.model, self.name = model, f"lanes-{precision}"
         self._bounds = BOUNDS[precision]
-        self.session = Session(model)
+        self.session = session or Session(model)
         self.plan = make_plan(self.session)
         self.source = generate(self.plan)
         self._code = compiling.load(compiling.library_of(self.source, precision, instruction_set))
-        self._width = self._code.lanes_count()
+        self.width = self._code.lanes_count()
         self._rows = self.plan.rows()
         self.made_with = {"g++": compiling.compiler()}
         self.steps = (model.protocol.stop - 1) * model.substeps
-        self._played = [played(s, model.protocol.stop, model.step, self.steps) for s in model.protocol.stimuli]
+        self.played = [played(s, model.protocol.stop, model.step, self.steps) for s in model.protocol.stimuli]
 
     def run(self, phys_par):
         """volts (n, P, S, T) float mV in the window and status (n,) of the sets phys_par (n, K)."""
@@ -45,10 +52,10 @@ class LaneEngine:
         volts = np.zeros((count, len(self.model.probes), len(protocol.stimuli), protocol.length))
         status = np.full(count, Status.OK, np.uint8)
         for k, stimulus in enumerate(protocol.stimuli):
-            starts = self._starts(phys_par, stimulus, status)
-            for low in range(0, count, self._width):
-                some = slice(low, min(low + self._width, count))
-                volts[some, :, k] = self._group(starts[some], self._played[k])
+            starts = self.starts(phys_par, stimulus, status)
+            for low in range(0, count, self.width):
+                some = slice(low, min(low + self.width, count))
+                volts[some, :, k] = self.traces(starts[some], self.played[k])
         volts[status != Status.OK] = 0
         for row in np.flatnonzero(status == Status.OK):
             status[row] = judge(volts[row])
@@ -60,10 +67,10 @@ class LaneEngine:
 
     def state_after(self, parameters, steps: int):
         """What is stored for a set (K,) under the first stimulus after some steps, (gathered entries,)."""
-        start = self._starts(parameters[None], self.model.protocol.stimuli[0], np.zeros(1, np.uint8))
-        initial, middle, end = self._played[0]
-        self._group(start, (initial, middle[:steps], end[:steps]))
-        held = np.empty((len(self._rows), self._width))
+        start = self.starts(parameters[None], self.model.protocol.stimuli[0], np.zeros(1, np.uint8))
+        initial, middle, end = self.played[0]
+        self.traces(start, (initial, middle[:steps], end[:steps]))
+        held = np.empty((len(self._rows), self.width))
         self._code.lanes_read(_pointer(held))
         return held[:, 0].copy()
 
@@ -72,8 +79,9 @@ class LaneEngine:
         protocol = self.model.protocol
         return self.plan.reader.read(parameters, protocol.stimuli[0], protocol.stop, steps)[self._rows]
 
-    def _starts(self, phys_par, stimulus, status):
-        """What NEURON has at t = 0, (n, gathered entries); a set that HOC refuses gets its status."""
+    def starts(self, phys_par, stimulus: Stimulus, status):
+        """What NEURON has at t = 0 under a stimulus, (n, gathered entries), of the sets phys_par (n, K); a set that HOC
+        refuses gets its status (n,)."""
         readings = []
         for row, parameters in enumerate(phys_par):
             try:
@@ -85,11 +93,14 @@ class LaneEngine:
         self.plan.check(held)
         return held[:, self._rows]
 
-    def _group(self, starts, stimulus):
-        """volts (n, P, T) of at most as many sets as there are lanes; lanes left over repeat the last set."""
+    def traces(self, starts, stimulus):
+        """volts (n, P, T) in mV from `starts` (n, gathered entries) of at most `width` sets on, under one of `played`.
+
+        Lanes that are left over repeat the last set.
+        """
         protocol, model = self.model.protocol, self.model
-        filled = np.concatenate([starts, np.repeat(starts[-1:], self._width - len(starts), axis=0)])
-        traces = np.empty((protocol.length, len(model.probes), self._width))
+        filled = np.concatenate([starts, np.repeat(starts[-1:], self.width - len(starts), axis=0)])
+        traces = np.empty((protocol.length, len(model.probes), self.width))
         initial, middle, end = stimulus
         self._code.lanes_run(
             _pointer(np.ascontiguousarray(filled.T)),
