@@ -4,53 +4,48 @@
     python benchmarks/engines.py mainen --end-to-end 20000         # from the shell, 2 processes, to disk
 
 Plain NEURON reuses one cell, and its channels are built with nrnivmodl's default flags; beside it the same with -O3
--march=native. The lane engine runs in both precisions, for this machine's instruction set and for lesser ones. Of the
-first, the multiplications of a step are counted in the machine code and held against what this core does of it at best:
-multiplication (fused with an addition or not) is what there is most of.
+-march=native. The lane engine runs in both precisions, for this machine's instruction set and for lesser ones. For this
+machine's the floating point instructions of the program are counted and held against what this core does of them at best
+(simulate_limit.py). A cell may be a cell file, too.
 """
 
 import argparse
+import contextlib
 import json
 import os
-import re
+import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 
-import numpy as np
-
-LANE_SETS, NEURON_SETS = 32, 4  # a repeat
+SETS = 32  # a repeat; whole registers of every instruction set
 NATIVE = "-O3 -march=native"
 LEVELS = ("x86_64-v4", "x86_64-v3", "x86_64-v2")
-MULTIPLYING = re.compile(r"\bv(?:fn?m(?:add|sub)\w*|mul)pd\b")  # what the multipliers do; other units do the rest beside
-PEAK = """
-typedef double f64 __attribute__((vector_size(64)));
-extern "C" double peak(long n) {
-    f64 x[16], y = f64{} + 1.0000001, z = f64{} + 1e-9;
-    for (int k = 0; k < 16; k++) x[k] = f64{} + k;
-    for (long i = 0; i < n; i++)
-        for (int k = 0; k < 16; k++) { x[k] = x[k] * y + z; asm("" : "+v"(x[k])); }
-    double sum = 0;
-    for (int k = 0; k < 16; k++) sum += x[k][0];
-    return sum;
-}
-"""
+PRECISIONS = ("double", "mixed")
+PLAIN = "plain NEURON"
+PARTS = ("program", "reading from NEURON", "rest")
+MOST_TIMES = 1.3  # a whole run over the program's own time
+SEED = 3
 
 
 def main():
     if sys.argv[1:2] == ["--neuron"]:
-        return neuron(*sys.argv[2:])
+        return serve_neuron(sys.argv[2], sys.argv[3], int(sys.argv[4]))
     asked = arguments()
-    if asked.end_to_end:
-        return print(end_to_end(asked.cells[0], asked.end_to_end, asked.processes))
-    found = {}
+    found = {"about": about(asked), "cells": {}}
     for cell in asked.cells:
-        found[cell] = one_cell(cell, asked.repeats)
-        print(f"\n{cell}\n\n{table(found[cell])}", flush=True)
+        if asked.end_to_end:
+            found["cells"][cell] = whole = end_to_end(cell, asked)
+            print(whole["text"], flush=True)
+            continue
+        found["cells"][cell] = one_cell(cell, asked)
+        print(f"\n{cell}\n\n{report(found['cells'][cell])}", flush=True)
     if asked.output:
         asked.output.write_text(json.dumps(found, indent=1))
 
@@ -59,190 +54,297 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cells", nargs="+")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--end-to-end", type=int, metavar="SETS")
-    parser.add_argument("-j", "--processes", type=int, default=2)
+    parser.add_argument("--sets", type=int, default=SETS, help="a repeat has so many, the same ones for all")
+    parser.add_argument(
+        "--no-limit", action="store_true", help="do not count instructions, which takes a minute a cell"
+    )
+    parser.add_argument("--end-to-end", type=int, metavar="SETS", help="a whole run by `nrn-mlfit simulate` instead")
+    parser.add_argument("-j", "--processes", type=int, default=2, help="of the whole run")
+    parser.add_argument("--precision", choices=PRECISIONS, default="double", help="of the whole run")
+    parser.add_argument("--sets-a-shard", type=int, help="of the whole run")
     parser.add_argument("-o", "--output", type=Path)
     return parser.parse_args()
 
 
-def one_cell(cell, repeats) -> dict:
+def about(asked) -> dict:
+    from nrn_mlfit import machine
+    from nrn_mlfit.simulator.lanes import compiling
+
+    names = ("nrn_mlfit", "neuron", "numpy")
+    held = {"repeats": asked.repeats, "sets": asked.sets, "compiler": compiling.compiler(), "cores": os.cpu_count()}
+    return {**held, "instruction_set": machine.instruction_set(), **{name: version(name) for name in names}}
+
+
+# ---- The engines of one cell, in turns ----
+
+
+def one_cell(cell, asked) -> dict:
+    """ms CPU a trace by engine and repeat, what they are made of, how long they take to make, and the limit."""
     from nrn_mlfit import cells, machine
+
+    model = cells.load(cell)
+    began = time.process_time()
+    lanes, libraries = make_lanes(model, levels_here())
+    planned = time.process_time() - began
+    rows = model.space.to_phys(model.space.draw(SEED, 0, asked.sets))
+    traces = len(rows) * len(model.protocol.stimuli)
+    with contextlib.ExitStack() as held:
+        runs = {PLAIN: held.enter_context(neuron(cell, "", asked.sets))}
+        if model.mod:
+            runs[f"{PLAIN}, channels with {NATIVE}"] = held.enter_context(neuron(cell, NATIVE, asked.sets))
+        runs |= {name: timed(engine, rows, traces) for name, engine in lanes.items()}
+        told = take_turns(runs, asked.repeats)
+    found = summed_up(told) | {"planning_s": planned / len(lanes)}
+    found["compiling_s"] = {n: compile_time(e.source, *libraries[n]) for n, e in lanes.items()}
+    best = [n for n in lanes if machine.instruction_set() in n]
+    found["limits"] = {} if asked.no_limit else {n: limit_of(lanes[n], *libraries[n], found["parts"][n]) for n in best}
+    return found
+
+
+def levels_here() -> list[str]:
+    """This machine's instruction set and the lesser ones that programs are compiled for."""
+    from nrn_mlfit import machine
+
+    here = machine.instruction_set()
+    return list(LEVELS[LEVELS.index(here) :]) if here in LEVELS else [here]
+
+
+def make_lanes(model, levels):
+    """(name -> lane engine, name -> (precision, instruction set)); all of one live cell."""
     from nrn_mlfit.simulator.lanes import LaneEngine
     from nrn_mlfit.simulator.session import Session
 
-    model = cells.load(cell)
     session = Session(model)
-    rows = model.space.to_phys(model.space.draw(3, 0, LANE_SETS))
-    levels = LEVELS[LEVELS.index(machine.instruction_set()) :]
-    lanes = {
-        f"lanes, {p}, {level}": LaneEngine(model, p, level, session) for level in levels for p in ("double", "mixed")
-    }
-    best = next(iter(lanes.values()))
-    runs = {
-        "plain NEURON": lambda: child(cell, ""),
-        f"plain NEURON, channels with {NATIVE}": lambda: child(cell, NATIVE),
-    }
-    for name, made in lanes.items():
-        runs[name] = lambda made=made: per_set(lambda n: made.run(rows[:n]), LANE_SETS)
-    starts = read(best, rows)
-    runs["of the first: reading from NEURON"] = lambda: per_set(lambda n: read(best, rows[:n]), LANE_SETS)
-    runs["of the first: the program"] = lambda: per_set(lambda n: program(best, starts[:n]), LANE_SETS)
+    made_as = {f"lanes, {p}, {level}": (p, level) for level in levels for p in PRECISIONS}
+    return {name: LaneEngine(model, *words, session) for name, words in made_as.items()}, made_as
+
+
+def take_turns(runs, repeats) -> dict:
+    """What each run tells, a list by name, after one that warms up."""
     for run in runs.values():
         run()
-    times = {name: [] for name in runs}
+    told = defaultdict(list)
     for _ in range(repeats):
         for name, run in runs.items():
-            times[name].append(run())
-    return {"times": times, "compile_s": compile_time(best.source), **limit(model, best)}
+            told[name].append(run())
+    return told
 
 
-def read(engine, rows):
-    """What the program starts from."""
-    return engine.starts(rows, engine.model.protocol.stimuli[0], np.zeros(len(rows), np.uint8))
+def summed_up(told) -> dict:
+    times = {name: [one["all"] for one in held] for name, held in told.items()}
+    reference = median(times[PLAIN])
+    return {
+        "times": times,
+        "ratio": {name: reference / median(held) for name, held in times.items()},
+        "parts": {n: {p: [one[p] for one in held] for p in PARTS} for n, held in told.items() if PARTS[0] in held[0]},
+    }
 
 
-def program(engine, starts):
-    for low in range(0, len(starts), engine.width):
-        engine.traces(starts[low : low + engine.width], engine.played[0])
+def timed(engine, rows, traces):
+    """A function that runs the rows and tells the ms CPU a trace: all, the program, reading from NEURON, the rest."""
+    spent = dict.fromkeys(PARTS, 0.0)
+
+    def clocked(part, act):
+        def run(*given):
+            began = time.process_time()
+            done = act(*given)
+            spent[part] += time.process_time() - began
+            return done
+
+        return run
+
+    engine.traces, engine.starts = clocked(PARTS[0], engine.traces), clocked(PARTS[1], engine.starts)
+
+    def run():
+        spent.update(dict.fromkeys(PARTS, 0.0))
+        began = time.process_time()
+        engine.run(rows)
+        total = time.process_time() - began
+        spent["rest"] = total - sum(spent.values())
+        return {name: 1e3 * seconds / traces for name, seconds in {"all": total, **spent}.items()}
+
+    return run
 
 
-def per_set(run, count) -> float:
-    """CPU ms a set."""
-    begin = time.process_time()
-    run(count)
-    return 1e3 * (time.process_time() - begin) / count
+# ---- Plain NEURON, each build of the channels in a process of its own ----
 
 
-def child(cell, flags) -> float:
-    """Plain NEURON's ms a set, in a process of its own: all cells of a process are simulated together."""
-    done = subprocess.run(
-        [sys.executable, __file__, "--neuron", cell, flags], capture_output=True, text=True, check=True
-    )
-    return float(done.stdout.splitlines()[-1])
+@contextlib.contextmanager
+def neuron(cell, flags, sets):
+    """A function that has a process run the sets and tells the ms CPU a trace."""
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as place:
+        env = os.environ | ({"NRN_MLFIT_CACHE": place} if flags else {})
+        words = [sys.executable, __file__, "--neuron", cell, flags, str(sets)]
+        job = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+
+        def run():
+            job.stdin.write("\n")
+            job.stdin.flush()
+            for line in job.stdout:
+                if line.startswith("ms "):  # NEURON says other things
+                    return {"all": float(line.split()[1])}
+            raise SystemExit(f"plain NEURON with {flags or 'default flags'} ended")
+
+        try:
+            yield run
+        finally:
+            job.stdin.close()
+            job.wait()
 
 
-def neuron(cell, flags):
-    """Print plain NEURON's ms a set; with channels built with `flags`, if any, and kept in a cache of their own."""
+def serve_neuron(cell, flags, sets):
+    """For each line that comes, run the sets and print the ms CPU a trace; with channels built with `flags`, if any."""
     from nrn_mlfit import cells
 
     model = cells.load(cell)
     if flags:
-        build(model, flags)
+        build(model.mod, flags)
     from nrn_mlfit.simulator.neuron import NeuronEngine
 
-    engine, rows = NeuronEngine(model), model.space.to_phys(model.space.draw(3, 0, NEURON_SETS))
-    engine.run(rows[:1])
-    print(per_set(lambda n: engine.run(rows[:n]), NEURON_SETS))
+    engine, rows = NeuronEngine(model), model.space.to_phys(model.space.draw(SEED, 0, sets))
+    for _ in sys.stdin:
+        began = time.process_time()
+        engine.run(rows)
+        print("ms", 1e3 * (time.process_time() - began) / sets / len(model.protocol.stimuli), flush=True)
 
 
-def build(model, flags):
+def build(mod, flags):
+    """Put channels built with other flags where the package looks for its own; NRN_MLFIT_CACHE must be a fresh folder."""
     from nrn_mlfit.simulator import mechanisms
 
-    os.environ["NRN_MLFIT_CACHE"] = str(Path(tempfile.gettempdir()) / f"nrn_mlfit-native-{os.getuid()}")
-    library = mechanisms.cache_folder() / "mechanisms" / mechanisms.key_of(model.mod) / mechanisms.LIBRARY
-    if not library.is_file():
-        with tempfile.TemporaryDirectory() as work:
-            words = [mechanisms.nrnivmodl(), "-incflags", flags, str(model.mod)]
-            subprocess.run(words, cwd=work, check=True, capture_output=True)
-            library.parent.mkdir(parents=True)
-            shutil.copy(next(Path(work).glob(f"*/{mechanisms.LIBRARY}")), library)
+    library = mechanisms.cache_folder() / "mechanisms" / mechanisms.key_of(mod) / mechanisms.LIBRARY
+    with tempfile.TemporaryDirectory() as work:
+        words = [mechanisms.nrnivmodl(), "-incflags", f"{flags} -frecord-gcc-switches", str(mod)]
+        subprocess.run(words, cwd=work, check=True, capture_output=True)
+        made = next(Path(work).glob(f"*/**/{mechanisms.LIBRARY}"))
+        if flags.split()[0].encode() not in made.read_bytes():
+            raise SystemExit(f"nrnivmodl did not compile with {flags}")
+        library.parent.mkdir(parents=True)
+        shutil.copy(made, library)
 
 
-def compile_time(source) -> float:
+# ---- The program by itself ----
+
+
+def compile_time(source, precision, level) -> float:
+    """CPU seconds that a program's compilation takes."""
     from nrn_mlfit.simulator.lanes import compiling
 
+    before = os.environ.get("NRN_MLFIT_CACHE")
     with tempfile.TemporaryDirectory() as place:
         os.environ["NRN_MLFIT_CACHE"] = place
-        begin = time.perf_counter()
-        compiling.library_of(source, "double")
-        del os.environ["NRN_MLFIT_CACHE"]
-        return time.perf_counter() - begin
+        began = children_seconds()
+        compiling.library_of(source, precision, level)
+        seconds = children_seconds() - began
+    os.environ.pop("NRN_MLFIT_CACHE")
+    if before is not None:
+        os.environ["NRN_MLFIT_CACHE"] = before
+    return seconds
 
 
-def limit(model, engine) -> dict:
-    """The multiplications of a step of all lanes, in instructions, and the ms a trace that they take at this core's best."""
+def children_seconds() -> float:
+    """CPU seconds of all processes that we have waited for, and of those that they have waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def limit_of(engine, precision, level, parts) -> dict:
+    """The limit of a program on this core, and its share of what the program takes."""
+    from simulate_limit import limit
+
     from nrn_mlfit.simulator.lanes import compiling
 
-    flags = compiling.FLAGS
-    compiling.FLAGS = (
-        *flags,
-        "-fno-inline-functions-called-once",
-        "-fno-inline-small-functions",
-        "-fno-inline-functions",
-    )
-    with tempfile.TemporaryDirectory() as place:
-        os.environ["NRN_MLFIT_CACHE"] = place
-        library = compiling.library_of(engine.source, "double")
-        code = subprocess.run(["objdump", "-d", str(library)], capture_output=True, text=True, check=True).stdout
-        del os.environ["NRN_MLFIT_CACHE"]
-    compiling.FLAGS = flags
-    trips = {f"{phase}_{t.group.name}": len(t.group.sites) for t in engine.plan.tasks for phase in ("current", "state")}
-    trips |= {"solve": len(engine.plan.cable)}
-    bodies = re.findall(r"<_Z\w*?\d+(\w+?)R5Cells[\w.]*>:\n(.*?)\n\n", code + "\n\n", re.DOTALL)
-    count = sum(trips.get(name, 0) * len(MULTIPLYING.findall(body)) for name, body in bodies)
-    nanoseconds = peak()
-    steps = engine.steps * len(model.protocol.stimuli)
-    return {
-        "instructions": count,
-        "peak_ns": nanoseconds,
-        "limit_ms": 1e-6 * count * nanoseconds * steps / engine.width,
-    }
+    try:
+        found = limit(engine, compiling.library_of(engine.source, precision, level))
+    except (subprocess.CalledProcessError, OSError) as error:
+        return {"why_not": f"not counted here: {error}"}
+    taken = median(parts["program"])
+    if "limit_ms" in found:
+        found["share"] = found["limit_ms"] / taken
+        found["gflops"] = 1e-6 * found["flops_a_trace"] / taken
+    return found
 
 
-def peak() -> float:
-    """ns an independent fused multiply-add of a whole register takes."""
-    import ctypes
+# ---- What is printed ----
 
-    with tempfile.TemporaryDirectory() as place:
-        Path(place, "peak.cpp").write_text(PEAK)
-        subprocess.run(
-            ["g++", "-O3", "-march=native", "-shared", "-fPIC", "peak.cpp", "-o", "peak.so"], cwd=place, check=True
-        )
-        code = ctypes.CDLL(f"{place}/peak.so")
-    code.peak.restype, code.peak.argtypes = ctypes.c_double, [ctypes.c_long]
-    held = []
-    for _ in range(7):
-        begin = time.process_time()
-        code.peak(2_000_000)
-        held.append(1e9 * (time.process_time() - begin) / 32e6)
-    return min(held)
+
+def report(found) -> str:
+    return "\n\n".join([table(found), parts_table(found), *(limit_text(*pair) for pair in found["limits"].items())])
 
 
 def table(found) -> str:
-    reference = statistics.median(found["times"]["plain NEURON"])
     rows = ["| engine | ms CPU a trace, median (least, most) | plain NEURON over it |", "|---|---|---|"]
     for name, times in found["times"].items():
-        middle = statistics.median(times)
-        rows.append(f"| {name} | {middle:.3g} ({min(times):.3g}, {max(times):.3g}) | {reference / middle:.2f} |")
-    share = found["limit_ms"] / statistics.median(found["times"]["of the first: the program"])
-    rows.append(
-        f"\n{found['instructions']} multiplying vector instructions a step; at {found['peak_ns']:.3f} ns each "
-        f"{found['limit_ms']:.2f} ms a trace, {100 * share:.0f} % of what the program takes. Compiled in "
-        f"{found['compile_s']:.1f} s."
-    )
+        rows.append(f"| {name} | {spread(times)} | {found['ratio'][name]:.2f} |")
     return "\n".join(rows)
 
 
-def end_to_end(cell, sets, processes) -> str:
-    """A run from the shell against the program's own time."""
+def spread(times) -> str:
+    return f"{median(times):.3g} ({min(times):.3g}, {max(times):.3g})"
+
+
+def parts_table(found) -> str:
+    rows = [f"| of it, ms | {' | '.join(PARTS)} | compiled in, s CPU |", "|---" * (len(PARTS) + 2) + "|"]
+    for name, parts in found["parts"].items():
+        cells = [spread(parts[part]) for part in PARTS]
+        rows.append(f"| {name} | {' | '.join(cells)} | {found['compiling_s'][name]:.1f} |")
+    return "\n".join([*rows, "", f"Planning and writing a program: {found['planning_s']:.2f} s CPU."])
+
+
+def limit_text(name, found) -> str:
+    if "limit_ms" not in found:
+        return f"{name}: {found.get('why_not', 'no instructions of whole registers')}."
+    kinds = "; ".join(
+        f"{found['by_kind'][kind]:,} {kind} of {ns:.3f} ns each, {found['limit_ms_by_kind'][kind]:.3g} ms a trace"
+        for kind, ns in found["ns_each"].items()
+    )
+    return (
+        f"{name}: a step of all lanes executes {found['instructions']:,} instructions, {found['vector_instructions']:,} "
+        f"of them with whole registers, {found['arithmetic_instructions']:,} of these arithmetic: {kinds}. All of these "
+        f"evenly mixed take this core {found['limit_ms']:.3g} ms a trace at best; the program is at "
+        f"{100 * found['share']:.0f} % of that limit ({found['gflops']:.1f} GFLOP/s)."
+    )
+
+
+# ---- A whole run ----
+
+
+def end_to_end(cell, asked) -> dict:
+    """A run from the shell into a temporary folder, wall and CPU time, against the program's own time."""
     from nrn_mlfit import cells
     from nrn_mlfit.simulator.lanes import LaneEngine
 
     model = cells.load(cell)
-    engine = LaneEngine(model)
-    starts = read(engine, model.space.to_phys(model.space.draw(3, 0, LANE_SETS)))
-    alone = statistics.median(per_set(lambda n: program(engine, starts[:n]), LANE_SETS) for _ in range(5))
-    with tempfile.TemporaryDirectory() as place:
-        words = ["-m", "nrn_mlfit", "simulate", cell, "-n", str(sets), "-j", str(processes), "-o", f"{place}/run"]
-        begin = time.perf_counter()
-        subprocess.run([sys.executable, *words], check=True)
-        seconds = time.perf_counter() - begin
-        size = sum(path.stat().st_size for path in Path(place).rglob("*.h5"))
-    wanted = 1e-3 * alone * sets / processes
-    return (
-        f"{sets} traces of {cell}, {processes} processes: {seconds:.0f} s, {sets / seconds:.0f}/s, {size / 1e6:.0f} MB; the "
-        f"program alone takes {alone:.2f} ms a trace, so {wanted:.0f} s; ratio {seconds / wanted:.2f}"
+    engine = LaneEngine(model, asked.precision)  # compiled now, and the channels
+    alone = timed(engine, model.space.to_phys(model.space.draw(SEED, 0, asked.sets)), asked.sets)
+    alone()
+    before = [alone()["program"] for _ in range(asked.repeats)]
+    found = whole_run(cell, asked)
+    program = median(before + [alone()["program"] for _ in range(asked.repeats)])
+    wanted = 1e-3 * program * asked.end_to_end / asked.processes
+    found |= {"program_ms": program, "wanted_s": wanted, "ratio": found["wall_s"] / wanted}
+    found["cpu_ratio"] = found["cpu_s"] / wanted / asked.processes
+    found["text"] = (
+        f"{asked.end_to_end} sets of {cell}, {asked.precision}, {asked.processes} processes: {found['wall_s']:.1f} s, "
+        f"{asked.end_to_end / found['wall_s']:.0f} sets/s, {found['cpu_s']:.1f} s CPU, {found['bytes'] / 1e6:.0f} MB; the "
+        f"program alone takes {program:.3g} ms a set, so {wanted:.1f} s on each core: {found['ratio']:.2f} times that in "
+        f"wall time, {found['cpu_ratio']:.2f} times in CPU time (at most {MOST_TIMES} wanted)"
     )
+    return found
+
+
+def whole_run(cell, asked) -> dict:
+    """Wall and CPU seconds of `nrn-mlfit simulate`, and how many bytes it wrote."""
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as place:
+        beside = Path(sys.executable).with_name("nrn-mlfit")
+        words = [beside, "simulate", cell, "-n", asked.end_to_end, "-j", asked.processes, "-o", f"{place}/run"]
+        words += ["--precision", asked.precision]
+        words += ["--sets-a-shard", asked.sets_a_shard] if asked.sets_a_shard else []
+        began, used = time.perf_counter(), children_seconds()
+        subprocess.run(list(map(str, words)), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wall, cpu = time.perf_counter() - began, children_seconds() - used
+        size = sum(path.stat().st_size for path in Path(place).rglob("*.h5"))
+    return {"sets": asked.end_to_end, "processes": asked.processes, "wall_s": wall, "cpu_s": cpu, "bytes": size}
 
 
 if __name__ == "__main__":

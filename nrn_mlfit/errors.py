@@ -17,14 +17,7 @@ class ParameterError(CellError):
 
 
 class EngineError(MlfitError):
-    """A fast engine that does not give what NEURON gives; `disagreement` says in what, on the rank that found it."""
-
-    def __init__(self, message: str, disagreement=None):
-        super().__init__(message)
-        self.disagreement = disagreement
-
-    def __reduce__(self):
-        return type(self), (str(self),)
+    """A fast engine that does not give what NEURON gives."""
 
 
 class StimulusError(MlfitError):

@@ -1,12 +1,12 @@
 """nrn-mlfit simulate"""
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from nrn_mlfit import workers
 from nrn_mlfit.cli.options import any_path, become_mpi_job, cell_argument, say
-from nrn_mlfit.errors import EngineError
 
 
 @click.command()
@@ -56,17 +56,15 @@ def simulate(cell, samples, output, seed, first, ranks, stimulus_file, sets_a_sh
 
     spec = {"kind": "file", "path": str(stimulus_file.resolve())} if stimulus_file else None
     model = cells.load(cell, spec)
-    try:
-        summary = simulator.simulate(model, samples, output, seed, sets_a_shard, first, timeout, say, engine, precision)
-    except EngineError as error:
-        if error.disagreement:
-            _draw(error.disagreement, model, Path(f"{output}-difference.png"))
-        raise
+    draw = partial(_draw, model, Path(f"{output}-difference.png"))
+    summary = simulator.simulate(
+        model, samples, output, seed, sets_a_shard, first, timeout, say, engine, precision, draw
+    )
     for line in summary.lines():
         say(line)
 
 
-def _draw(disagreement, model, path):
+def _draw(model, path, disagreement):
     from nrn_mlfit import report
 
     truth, other = (held.reshape(-1, held.shape[-1]) for held in (disagreement.truth, disagreement.other))

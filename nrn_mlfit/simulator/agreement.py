@@ -39,7 +39,7 @@ class Bounds:
     amplification: float
 
 
-DOUBLE = Bounds(spike_ms=1e-6, volts_mv=1e-6, rounding=2.0**-52, digits=450.0, amplification=1e4)  # 450: 1e-13
+DOUBLE = Bounds(spike_ms=1e-6, volts_mv=1e-6, rounding=2.0**-52, digits=450.0, amplification=1e3)  # 450: 1e-13
 MIXED = Bounds(spike_ms=1e-3, volts_mv=1e-2, rounding=2.0**-24, digits=1.0, amplification=1e2)
 
 

@@ -13,6 +13,7 @@ from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import CellError, EngineError, ParameterError
 from nrn_mlfit.shards import Shard, Status, claim, manifest
 from nrn_mlfit.shards.claim import Piece
+from nrn_mlfit.simulator.lanes import Disagreement
 from nrn_mlfit.simulator.mechanisms import is_built
 from nrn_mlfit.simulator.worker import Worker
 from nrn_mlfit.spikes import spike_counts
@@ -83,13 +84,15 @@ def simulate(
     report: progress.Report = progress.silent,
     engine: str = "auto",
     precision: str = "double",
+    draw: Callable[[Disagreement], object] | None = None,
 ) -> Summary:
     """Simulate the sets first .. first+samples-1 of `seed` into shards in `folder`; what is there already is kept.
 
     Under an MPI launcher every rank calls this and shares the work; the summary is rank 0's. `limit` is the CPU time
     in seconds that a set may take (by default 30 times the longest so far, at least 10 s); `engine` and `precision` are
-    those of engines.make. Raises ShardError if the folder holds another run or another process writes there, CellError
-    if the cell cannot be built or if a set hangs on the one before it, EngineError if the engine is not NEURON's equal.
+    those of engines.make, and `draw` is given a set in which the engine is not NEURON's equal. Raises ShardError if the
+    folder holds another run or another process writes there, CellError if the cell cannot be built or if a set hangs on
+    the one before it, EngineError if the engine is not NEURON's equal.
     """
     if not 0 <= seed < 2**63:
         raise ParameterError(f"seed {seed}: must lie in 0 .. 2^63 - 1")
@@ -114,12 +117,12 @@ def simulate(
             if not alone:
                 report(f"{folder}: this file system has no locks; see to it that no other job writes there")
             claim.check_free(folder, about)
-            claim.begin(model, folder, about, alone)
             todo = claim.missing(folder, about, first, samples)
             if todo:
                 report(f"engine: {worker.made.name}" + (f" ({worker.made.why})" if worker.made.why else ""))
                 _check_memory(worker, model, seed, first)
-                _check_engine(worker, model, seed, first, samples)
+                _check_engine(worker, model, seed, first, samples, draw)
+            claim.begin(model, folder, about, alone)
             return todo
 
         todo = team.once(start)
@@ -161,15 +164,16 @@ def _check_memory(worker, model, seed, first):
         )
 
 
-def _check_engine(worker, model, seed, first, samples):
+def _check_engine(worker, model, seed, first, samples, draw):
     """NEURON is the truth: an engine that is faster must give what it gives."""
     count = min(CHECKED, samples)
     found = worker.check(model.space.to_phys(model.space.draw(seed, first, count)))
     if found:
+        if draw:
+            draw(found)
         raise EngineError(
             f"{model.name}: in set {first + found.number} engine {worker.made.name} differs from plain NEURON: "
-            f"{_apart(found.difference)}; {found.began}. Simulate with --engine neuron, and please report it",
-            found,
+            f"{_apart(found.difference)}; {found.began}. Simulate with --engine neuron, and please report it"
         )
 
 

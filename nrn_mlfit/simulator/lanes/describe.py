@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from nrn_mlfit.cells import CellModel
-from nrn_mlfit.simulator.lanes.expressions import parts_of, text
+from nrn_mlfit.simulator.lanes.expressions import Expression, parts_of
 from nrn_mlfit.simulator.lanes.plan import Plan, make_plan
 from nrn_mlfit.simulator.lanes.source import generate
 from nrn_mlfit.simulator.session import Session
@@ -55,3 +55,19 @@ def _short(expression) -> str:
         return f"an expression of {count} parts; see the source"
     told = text(expression)
     return told if len(told) <= LONGEST else f"{told[: LONGEST - 4]} ..."
+
+
+def text(e: Expression) -> str:
+    """The expression as one reads it."""
+    if e.kind in ("number", "symbol"):
+        return f"{e.value:g}" if e.kind == "number" else str(e.value)
+    if e.kind == "sum":
+        told = " ".join(f"{'-' if c < 0 else '+'} {f'{abs(c):g}*' if abs(c) != 1 else ''}{text(t)}" for c, t in e.parts)
+        constant = float(e.value)
+        last = f" {'-' if constant < 0 else '+'} {abs(constant):g}" if constant else ""
+        return f"({told.removeprefix('+ ')}{last})"
+    if e.kind == "product":
+        return "*".join(text(b) if n == 1 else f"{text(b)}^{n}" for b, n in e.parts)
+    if e.kind in ("comparison", "logic") and len(e.parts) == 2:
+        return f"{text(e.parts[0])} {e.value} {text(e.parts[1])}"
+    return f"{e.value or e.kind}({', '.join(text(part) for part in e.parts)})"

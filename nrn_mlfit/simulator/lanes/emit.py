@@ -143,7 +143,7 @@ class Block:
     def _place(self, table, at) -> str:
         key = (("place", table, at), False)
         if key not in self._known:
-            place = f"{identifier(table)}.at({self._value(at, False)})"
+            place = f"{identifier(table)}.at(splat<wide>({self._value(at, False)}))"
             self._known[key] = self._temporary(place, False, "auto")
         return self._known[key]
 
@@ -175,6 +175,8 @@ class Block:
 
 def literal(value: float) -> str:
     """A double in C++, to the last bit."""
+    if math.isnan(value):
+        return "NAN"
     if math.isinf(value):
         return "HUGE_VAL" if value > 0 else "(-HUGE_VAL)"
     return repr(value) if value >= 0 else f"({value!r})"

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 
+import numpy as np
+
 _known: dict[str, "Expression"] = {}
 
 COMPARISONS: dict[str, Callable] = {
@@ -69,9 +71,6 @@ class Expression:
 
     def __neg__(self):
         return multiply(-1.0, self)
-
-    def __repr__(self):
-        return text(self)
 
     @property
     def children(self) -> tuple["Expression", ...]:
@@ -196,9 +195,8 @@ def multiply(*factors) -> Expression:
 def power(e, exponent: int) -> Expression:
     """e to a whole power."""
     c, base = scaled(of(e))
-    if c == 0.0 and exponent < 0:
-        raise ZeroDivisionError
-    return _scale(c**exponent, _product({factor: n * exponent for factor, n in _factors(base)}))
+    factor = math.inf if c == 0.0 and exponent < 0 else c**exponent
+    return _scale(factor, _product({factor: n * exponent for factor, n in _factors(base)}))
 
 
 def raised(base, exponent) -> Expression:
@@ -213,8 +211,17 @@ def call(name: str, *arguments) -> Expression:
     """A function of FUNCTIONS, of numbers at once; or the column of a table, `TABLE:COLUMN`, at a point."""
     given = tuple(of(a) for a in arguments)
     if name in FUNCTIONS and all(is_number(a) for a in given):
-        return number(FUNCTIONS[name](*(a.value for a in given)))
+        return number(_of_numbers(name, *(a.value for a in given)))
     return _make("function", name, given)
+
+
+def _of_numbers(name, *values) -> float:
+    """What C gives where Python raises: log(0) is -inf. It may stand where no lane ever goes."""
+    try:
+        return FUNCTIONS[name](*values)
+    except (ValueError, ArithmeticError):
+        with np.errstate(all="ignore"):
+            return float(getattr(np, {"pow": "power"}.get(name, name))(*values))
 
 
 def compare(operator: str, left, right) -> Expression:
@@ -270,7 +277,10 @@ def _below(e: Expression) -> Expression:
 def rebuilt(e: Expression, known: dict[Expression, Expression]) -> Expression:
     """e with what `known` maps put in, in normal form again; `known` gains every part of e."""
     if e not in known:
-        known[e] = _with_children(e, [rebuilt(child, known) for child in e.children])
+        if e.kind == "select" and is_number(condition := rebuilt(e.parts[0], known)):  # the other way may divide by 0
+            known[e] = rebuilt(e.parts[1 if condition.value else 2], known)
+        else:
+            known[e] = _with_children(e, [rebuilt(child, known) for child in e.children])
     return known[e]
 
 
@@ -325,19 +335,3 @@ def linear_in(e: Expression, name: str) -> tuple[Expression, Expression] | None:
             rest = divide_by(e, {holding[0][0]: 1})
             return multiply(rest, pair[0]), multiply(rest, pair[1])
     return None
-
-
-def text(e: Expression) -> str:
-    """The expression as one reads it."""
-    if e.kind in ("number", "symbol"):
-        return f"{e.value:g}" if e.kind == "number" else str(e.value)
-    if e.kind == "sum":
-        told = " ".join(f"{'-' if c < 0 else '+'} {f'{abs(c):g}*' if abs(c) != 1 else ''}{text(t)}" for c, t in e.parts)
-        constant = float(e.value)
-        last = f" {'-' if constant < 0 else '+'} {abs(constant):g}" if constant else ""
-        return f"({told.removeprefix('+ ')}{last})"
-    if e.kind == "product":
-        return "*".join(text(b) if n == 1 else f"{text(b)}^{n}" for b, n in e.parts)
-    if e.kind in ("comparison", "logic") and len(e.parts) == 2:
-        return f"{text(e.parts[0])} {e.value} {text(e.parts[1])}"
-    return f"{e.value or e.kind}({', '.join(text(part) for part in e.parts)})"

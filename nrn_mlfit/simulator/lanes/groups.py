@@ -31,6 +31,7 @@ class Group:
     current: dict[str, Expression] = field(repr=False)
     state: dict[str, Expression] = field(repr=False)
     tables: dict[str, Table] = field(repr=False)
+    instances: int  # of the mechanism, in all groups
     driven: str = ""
 
     @property
@@ -60,8 +61,8 @@ def read_groups(model: CellModel, cable: Cable, injector: Injector) -> list[Grou
         mod = modfile.read(paths[name])
         driven = [site for site in sites if site.owner == injector.process]
         others = [site for site in sites if site not in driven]
-        groups += [_group(name, mod, others, "")] if others else []
-        groups += [_group(f"{name}_driven", mod, driven, injector.variable)] if driven else []
+        groups += [_group(name, mod, others, len(sites), "")] if others else []
+        groups += [_group(f"{name}_driven", mod, driven, len(sites), injector.variable)] if driven else []
     for group in groups:
         if own := group.written & set(MADE_BY_US):
             raise Outside(f"{group.mod.name}: sets {', '.join(sorted(own))}")
@@ -76,7 +77,7 @@ def _paths(model) -> dict[str, Path]:
     return {name: path for path in files for name in names_in(path)}
 
 
-def _group(name, mod, sites, driven) -> Group:
+def _group(name, mod, sites, instances, driven) -> Group:
     tables = bool(getattr(hoc(), f"usetable_{mod.name}", 1))
     initial, current, state = (walk(mod, phase, tables) for phase in ("initial", "current", "state"))
     return Group(
@@ -87,6 +88,7 @@ def _group(name, mod, sites, driven) -> Group:
         current.values,
         state.values,
         {**initial.tables, **current.tables, **state.tables},
+        instances,
         driven,
     )
 

@@ -113,7 +113,7 @@ class _Planner:
         self._groups = read_groups(self._model, self._cable, session.injector)
         used = {ion.name for group in self._groups for ion in group.mod.ions}
         self._ions = {ion: nodes for ion, nodes in cables.ions(self._cable).items() if ion in used}
-        self._candidates = candidates(self._cable, self._groups, self._ions)
+        self._candidates = candidates(self._cable, [(g, self._wanted(g)) for g in self._groups], self._ions)
         self._survey = Reader(session, self._candidates).survey()
         self._written = {w for group in self._groups for ion in group.mod.ions for w in ion.writes}
         self._reversals = [r for ion in self._ions if (r := self._reversal(ion))]

@@ -156,13 +156,13 @@ class _Source:
 
     def _fixed(self) -> list[str]:
         fixed = [a for a in self._plan.arrays.values() if a.kind == "fixed"]
-        return [f"static const double {self._word(a.name)}[] = {{{', '.join(map(repr, a.values))}}};" for a in fixed]
+        return [f"static const double {self._word(a.name)}[] = {{{', '.join(map(literal, a.values))}}};" for a in fixed]
 
     def _tables(self) -> list[str]:
         lines = []
         for table in self._plan.tables.values():
             rows = ",\n    ".join(
-                "{" + ", ".join(map(repr, row)) + "}" for row in zip(*table.columns.values(), strict=True)
+                "{" + ", ".join(map(literal, row)) + "}" for row in zip(*table.columns.values(), strict=True)
             )
             kind = f"Table<{len(table.columns)}, {table.count}>"
             lines.append(
@@ -177,7 +177,7 @@ class _Source:
         name = f"{phase}_{task.group.name}"
         self._functions += [
             f"static void {name}(Cells &c, double t, double stimulus) {{",
-            f"    for (int k = 0; k < {len(task.group.sites)}; k++) {{",
+            f"    for (int j = 0; j < {len(task.group.sites)}; j++) {{",
             *(INDENT + line for line in body),
             "    }",
             "}",
@@ -186,14 +186,14 @@ class _Source:
         return name
 
     def _entry(self, entries) -> str:
-        """The index of an instance's entry, for k."""
+        """The index of an instance's entry, for the j-th instance."""
         shift = entries[0]
         if all(entry == shift for entry in entries):
             return str(shift)
-        if all(entry == k + shift for k, entry in enumerate(entries)):
-            return f"k + {shift}" if shift else "k"
+        if all(entry == j + shift for j, entry in enumerate(entries)):
+            return f"j + {shift}" if shift else "j"
         name = self._maps.setdefault(tuple(entries), f"entries{len(self._maps)}")
-        return f"{name}[k]"
+        return f"{name}[j]"
 
     def _resolver(self, task: Task):
         def resolve(name):
@@ -256,7 +256,7 @@ class _Source:
         (word,) = block.values(reversal.value)
         name, count = f"reversal_{reversal.name}", len(reversal.entries)
         body = [*block.lines, f"{self._held(reversal.name, entry)} = splat<wide>({word});"]
-        head = [f"static void {name}(Cells &c, double, double) {{", f"    for (int k = 0; k < {count}; k++) {{"]
+        head = [f"static void {name}(Cells &c, double, double) {{", f"    for (int j = 0; j < {count}; j++) {{"]
         self._functions += [*head, *(INDENT + line for line in body), "    }", "}", ""]
         return name
 

@@ -91,8 +91,9 @@ class Reader:
         return Survey(np.array(readings), self.where)
 
 
-def candidates(cable: Cable, groups: list[Group], ions: dict[str, list[int]]) -> list[Candidate]:
-    """All that a step of these groups may need, hidden variables apart (those that NEURON does not show)."""
+def candidates(cable: Cable, wanted: list[tuple[Group, set[str]]], ions: dict[str, list[int]]) -> list[Candidate]:
+    """All that a step of some groups may need, hidden variables apart (those that NEURON does not show); with each group
+    come the variables that others want of it."""
     held = [
         Candidate("v", len(cable), [p._ref_v for p in cable.places]),
         Candidate("cm", sum(cable.has_membrane), [p._ref_cm for p, m in _with_membrane(cable) if m]),
@@ -103,8 +104,8 @@ def candidates(cable: Cable, groups: list[Group], ions: dict[str, list[int]]) ->
     for ion, nodes in ions.items():
         for variable in (f"e{ion}", f"{ion}i", f"{ion}o"):
             held.append(Candidate(variable, len(nodes), [getattr(cable.places[n], f"_ref_{variable}") for n in nodes]))
-    for group in groups:
-        held += [c for name in sorted(inputs(group)) if (c := _candidate(group, name))]
+    for group, asked in wanted:
+        held += [c for name in sorted(inputs(group) | asked) if (c := _candidate(group, name))]
     return held
 
 

@@ -53,12 +53,14 @@ def make_task(group: Group, known: Known, survey: Survey, changing: set[str], wa
     group = group.with_values(known)
     currents = {name: e for name, e in group.current.items() if name in group.mod.currents}
     states = _kept(group, currents, wanted)
+    _refuse_counting(group, states)
     parts = [{n: e for n, e in part.items() if n in states} for part in (group.current, group.state)]
     moving = {"t", "v", group.driven} | states | changing
     made: dict[str, Expression] = {}
     lifted = []
-    for prefix, part in zip(("m", "a", "s"), (currents, *parts), strict=True):
-        values, new = hoist(part, moving, f"{prefix}_")
+    # A name in a MOD file begins with a letter.
+    for prefix, part in zip(("0current", "0left", "0step"), (currents, *parts), strict=True):
+        values, new = hoist(part, moving, prefix)
         lifted.append(values)
         made |= new
     needed = symbols(*(e for part in (*lifted, made) for e in part.values())) | states
@@ -77,6 +79,14 @@ def _kept(group, currents, wanted) -> set[str]:
         kept = more
 
 
+def _refuse_counting(group, states):
+    """A current is computed twice a step, at v + 0.001 and at v: what counts there counts twice."""
+    left = states & set(group.current) - set(group.mod.currents)
+    again = sorted(left & symbols(*(group.current[name] for name in left)))
+    if again:
+        raise Outside(f"{group.mod.name}: BREAKPOINT makes {again[0]} out of what it was, twice a step")
+
+
 def _hidden(group, known, survey) -> dict[str, Expression]:
     """What NEURON does not show of a group, as INITIAL sets it."""
     shown = {"t", "v", "area", "diam", group.driven, *group.mod.ion_variables}
@@ -91,6 +101,7 @@ def _hidden(group, known, survey) -> dict[str, Expression]:
         if name not in group.initial.values:
             raise Outside(f"{group.mod.name}: {name} is read before INITIAL or a step sets it")
         held[name] = rebuilt(group.initial.values[name], dict(known))
-        if name in group.mod.file_locals and not (is_number(held[name]) and name not in group.written):
+        constant = is_number(held[name]) and name not in group.written
+        if name in group.mod.file_locals and group.instances > 1 and not constant:
             raise Outside(f"{group.mod.name}: LOCAL {name}, which all instances share, is no constant")
     return held
