@@ -244,23 +244,7 @@ def test_what_12_draws_did_not_show_is_found_where_it_happens(tree_folder, proce
         engine.run(sets)
 
 
-@pytest.mark.parametrize(
-    ("procedure", "high"),
-    [
-        pytest.param(
-            "segments",
-            300,
-            marks=pytest.mark.xfail(strict=True, raises=RuntimeError, reason="bug: segments come with the first sets"),
-        ),
-        pytest.param(
-            "grow",
-            90,
-            marks=pytest.mark.xfail(
-                strict=True, raises=AssertionError, reason="bug: channels come with the first sets"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize(("procedure", "high"), [("segments", 300), ("grow", 90)])
 def test_parameters_that_change_what_the_cell_is_made_of_are_left_to_neuron(tree_folder, procedure, high):
     """nseg by a rule of the length, and channels that a procedure inserts, when the cell is there already."""
     space = f"{{x: {{low: 50, high: {high}, sets: {procedure}()}}, tune: {{low: 0.5, high: 3, sets: tune()}}}}"

@@ -62,6 +62,11 @@ def read_cable(cell) -> Cable:
     return Cable(list(places), names, [new[p] for p in parents], list(membranes))
 
 
+def makeup(cell) -> list[tuple]:
+    """What a cell is made of, as far as a plan cannot follow if it changes: sections, segments, mechanisms."""
+    return [(s.name(), s.nseg, tuple(m.name() for m in s(0.5)), str(s.parentseg())) for s in _sections(cell)]
+
+
 def _sections(cell) -> list:
     own = {section: None for s in hoc().allsec() if s.cell() == cell for section in s.wholetree()}
     return list(own)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nrn_mlfit.simulator.door import hoc
-from nrn_mlfit.simulator.lanes.cable import NO_MEMBRANE, Cable, couplings
+from nrn_mlfit.simulator.lanes.cable import NO_MEMBRANE, Cable, couplings, makeup
 from nrn_mlfit.simulator.lanes.expressions import symbols
 from nrn_mlfit.simulator.lanes.groups import MADE_BY_US, Group
 from nrn_mlfit.simulator.lanes.outside import Outside
@@ -82,9 +82,12 @@ class Reader:
     def survey(self) -> Survey:
         """Readings of a few draws over the parameters' ranges."""
         space, protocol = self._session.model.space, self._session.model.protocol
-        readings = []
+        readings, made_of = [], makeup(self._session.cell)
         for row in space.to_phys(space.draw(SEED, 0, DRAWS)):
             with contextlib.suppress(RuntimeError):  # HOC refuses some parameters; that is these sets' affair
+                self._session.set(row)
+                if makeup(self._session.cell) != made_of:
+                    raise Outside("parameters change the segments or the mechanisms of the cell")
                 readings.append(self.read(row, protocol.stimuli[0], protocol.stop))
         if not readings:
             raise Outside(f"HOC refuses {DRAWS} draws of the parameters")
