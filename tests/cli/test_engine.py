@@ -44,7 +44,9 @@ def volts(folder):
 def test_a_run_of_lanes_names_engine_precision_and_compiler(command, lanes_run, tmp_path):
     about = manifest(lanes_run)
     assert (about["engine"], about["versions"]["g++"]) == ("lanes-double", compiler())
-    done = command("simulate", "izhikevich", *WORDS, "--engine", "lanes", "--precision", "mixed", "-o", tmp_path / "run")
+    done = command(
+        "simulate", "izhikevich", *WORDS, "--engine", "lanes", "--precision", "mixed", "-o", tmp_path / "run"
+    )
     assert done.stdout.startswith("engine: lanes-mixed\n")
     assert manifest(tmp_path / "run")["engine"] == "lanes-mixed"
 
