@@ -2,8 +2,8 @@
 
 Two engines that are right differ by rounding. In most cells that stays small; in a cell near a threshold, or one whose
 spikes hang on the last digit, it grows without end. So what does not agree is held against NEURON itself, run again
-with its inputs changed in the last digit: the other engine may, at no time, be more than `amplification` times as far
-from NEURON as the furthest of these runs has been until then. An error is in the traces from the start, when NEURON's
+with its inputs changed in the last digit: the other engine may, at no time, be more than `amplification` times as far from
+NEURON as the furthest of these runs has been until then. An error is in the traces from the start, when NEURON's
 own runs still lie together to the last digits; so an error does not pass because the cell is chaotic later.
 """
 
