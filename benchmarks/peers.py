@@ -58,8 +58,8 @@ ENGINES = {  # name: (command, cells in a batch, options)
     REFERENCE: (own(REFERENCE), 8, []),
     "arbor": (peer("peers_arbor.py"), 16, []),
     "arbor exact": (peer("peers_arbor.py"), 16, ["exact"]),
-    "jaxley": (peer("peers_jaxley.py"), 16, []),
-    "jaxley f64": (peer("peers_jaxley.py"), 16, ["f64"]),
+    "jaxley": (peer("peers_jaxley.py"), 64, []),
+    "jaxley f64": (peer("peers_jaxley.py"), 64, ["f64"]),
 }
 
 
@@ -275,7 +275,7 @@ def spike_times(v, dt=0.02):
 
 def line(row):
     if "failed" in row:
-        return as_row([row["engine"], row["failed"]])
+        return as_row([row["engine"], " ".join(row["failed"].split())])
     cells = [row["engine"], row["version"], row["precision"], row["lanes"], row["cells"]]
     cells += [f"{row['ms']:.1f} ({row['ms_min']:.1f} - {row['ms_max']:.1f})", f"{row['times_neuron']:.2f}"]
     cells += [f"{row['building_ms']:.1f}", f"{row['same_count']}/{row['sets']}"]
