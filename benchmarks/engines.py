@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -23,6 +22,8 @@ from collections import defaultdict
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
+
+from simulate_limit import children_seconds, compile_time, limit_of, limit_text
 
 SETS = 32  # a repeat; whole registers of every instruction set
 NATIVE = "-O3 -march=native"
@@ -83,9 +84,7 @@ def one_cell(cell, asked) -> dict:
     from nrn_mlfit import cells, machine
 
     model = cells.load(cell)
-    began = time.process_time()
-    lanes, libraries = make_lanes(model, levels_here())
-    planned = time.process_time() - began
+    lanes, made_as, planned = make_lanes(model, levels_here())
     rows = model.space.to_phys(model.space.draw(SEED, 0, asked.sets))
     traces = len(rows) * len(model.protocol.stimuli)
     with contextlib.ExitStack() as held:
@@ -94,10 +93,14 @@ def one_cell(cell, asked) -> dict:
             runs[f"{PLAIN}, channels with {NATIVE}"] = held.enter_context(neuron(cell, NATIVE, asked.sets))
         runs |= {name: timed(engine, rows, traces) for name, engine in lanes.items()}
         told = take_turns(runs, asked.repeats)
-    found = summed_up(told) | {"planning_s": planned / len(lanes)}
-    found["compiling_s"] = {n: compile_time(e.source, *libraries[n]) for n, e in lanes.items()}
+    found = summed_up(told) | {"planning_s": planned}
+    found["compiling_s"] = {n: compile_time(e.source, *made_as[n]) for n, e in lanes.items()}
     best = [n for n in lanes if machine.instruction_set() in n]
-    found["limits"] = {} if asked.no_limit else {n: limit_of(lanes[n], *libraries[n], found["parts"][n]) for n in best}
+    found["limits"] = (
+        {}
+        if asked.no_limit
+        else {n: limit_of(lanes[n], *made_as[n], median(found["parts"][n][PARTS[0]])) for n in best}
+    )
     return found
 
 
@@ -110,13 +113,18 @@ def levels_here() -> list[str]:
 
 
 def make_lanes(model, levels):
-    """(name -> lane engine, name -> (precision, instruction set)); all of one live cell."""
+    """(name -> lane engine, name -> (precision, instruction set), CPU seconds of planning); all of one live cell."""
     from nrn_mlfit.simulator.lanes import LaneEngine
     from nrn_mlfit.simulator.session import Session
 
     session = Session(model)
     made_as = {f"lanes, {p}, {level}": (p, level) for level in levels for p in PRECISIONS}
-    return {name: LaneEngine(model, *words, session) for name, words in made_as.items()}, made_as
+    lanes, planned = {}, []
+    for name, words in made_as.items():
+        began = time.process_time()
+        lanes[name] = LaneEngine(model, *words, session)
+        planned.append(time.process_time() - began)
+    return lanes, made_as, planned[0]  # the later ones find the MOD files parsed
 
 
 def take_turns(runs, repeats) -> dict:
@@ -223,48 +231,6 @@ def build(mod, flags):
         shutil.copy(made, library)
 
 
-# ---- The program by itself ----
-
-
-def compile_time(source, precision, level) -> float:
-    """CPU seconds that a program's compilation takes."""
-    from nrn_mlfit.simulator.lanes import compiling
-
-    before = os.environ.get("NRN_MLFIT_CACHE")
-    with tempfile.TemporaryDirectory() as place:
-        os.environ["NRN_MLFIT_CACHE"] = place
-        began = children_seconds()
-        compiling.library_of(source, precision, level)
-        seconds = children_seconds() - began
-    os.environ.pop("NRN_MLFIT_CACHE")
-    if before is not None:
-        os.environ["NRN_MLFIT_CACHE"] = before
-    return seconds
-
-
-def children_seconds() -> float:
-    """CPU seconds of all processes that we have waited for, and of those that they have waited for."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def limit_of(engine, precision, level, parts) -> dict:
-    """The limit of a program on this core, and its share of what the program takes."""
-    from simulate_limit import limit
-
-    from nrn_mlfit.simulator.lanes import compiling
-
-    try:
-        found = limit(engine, compiling.library_of(engine.source, precision, level))
-    except (subprocess.CalledProcessError, OSError) as error:
-        return {"why_not": f"not counted here: {error}"}
-    taken = median(parts["program"])
-    if "limit_ms" in found:
-        found["share"] = found["limit_ms"] / taken
-        found["gflops"] = 1e-6 * found["flops_a_trace"] / taken
-    return found
-
-
 # ---- What is printed ----
 
 
@@ -289,21 +255,6 @@ def parts_table(found) -> str:
         cells = [spread(parts[part]) for part in PARTS]
         rows.append(f"| {name} | {' | '.join(cells)} | {found['compiling_s'][name]:.1f} |")
     return "\n".join([*rows, "", f"Planning and writing a program: {found['planning_s']:.2f} s CPU."])
-
-
-def limit_text(name, found) -> str:
-    if "limit_ms" not in found:
-        return f"{name}: {found.get('why_not', 'no instructions of whole registers')}."
-    kinds = "; ".join(
-        f"{found['by_kind'][kind]:,} {kind} of {ns:.3f} ns each, {found['limit_ms_by_kind'][kind]:.3g} ms a trace"
-        for kind, ns in found["ns_each"].items()
-    )
-    return (
-        f"{name}: a step of all lanes executes {found['instructions']:,} instructions, {found['vector_instructions']:,} "
-        f"of them with whole registers, {found['arithmetic_instructions']:,} of these arithmetic: {kinds}. All of these "
-        f"evenly mixed take this core {found['limit_ms']:.3g} ms a trace at best; the program is at "
-        f"{100 * found['share']:.0f} % of that limit ({found['gflops']:.1f} GFLOP/s)."
-    )
 
 
 # ---- A whole run ----

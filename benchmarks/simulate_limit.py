@@ -10,10 +10,12 @@ the limit. For x86-64 with AVX2 or more.
 """
 
 import argparse
+import contextlib
 import ctypes
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -21,6 +23,8 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from statistics import median
+from unittest import mock
 
 import numpy as np
 
@@ -53,16 +57,27 @@ def main():
     parser.add_argument("cell")
     parser.add_argument("--precision", choices=["double", "mixed"], default="double")
     asked = parser.parse_args()
-    from nrn_mlfit import cells
-    from nrn_mlfit.simulator.lanes import LaneEngine, compiling
+    from nrn_mlfit import cells, machine
+    from nrn_mlfit.simulator.lanes import LaneEngine
 
     engine = LaneEngine(cells.load(asked.cell), asked.precision)
-    print(json.dumps(limit(engine, compiling.library_of(engine.source, asked.precision)), indent=1))
+    found = limit_of(engine, asked.precision, machine.instruction_set(), program_ms(engine))
+    print(json.dumps(found, indent=1))
+
+
+def program_ms(engine) -> float:
+    """ms CPU a trace that the program takes, the median of several times."""
+    starts, held = starts_of(engine), []
+    for _ in range(7):
+        began = time.process_time()
+        engine.traces(starts, engine.played[0])
+        held.append(1e3 * (time.process_time() - began) / engine.width)
+    return median(held)
 
 
 def limit(engine, library) -> dict:
     """The instructions of a step, and the ms a trace that its floating point instructions take at best, all and by kind."""
-    counted = executed(engine, library)
+    counted = count_a_step(library, starts_of(engine), engine.played[0], len(engine.model.probes))
     register = "zmm" if any(name.endswith("zmm") for name in counted) else "ymm"
     work = Counter({name.split()[0]: n for name, n in counted.items() if kind_of(name) and name.endswith(register)})
     if not work:
@@ -71,10 +86,7 @@ def limit(engine, library) -> dict:
     steps = engine.steps / engine.width
     per_ns = {kind: nanoseconds(Counter({most_of(work, kind): 1}), register) for kind in KINDS if by_kind[kind]}
     all_together = nanoseconds(work, register)
-    flops = sum(
-        n * lanes_of(name, register) * (1 + ("fma" in name or "fms" in name or "fnm" in name))
-        for name, n in work.items()
-    )
+    flops = sum(n * lanes_of(name, register) * (2 if name.startswith("vf") else 1) for name, n in work.items())
     return {
         "register": register,
         "instructions": sum(counted.values()),
@@ -109,15 +121,18 @@ def lanes_of(name, register) -> int:
 # Counting
 
 
-def executed(engine, library) -> Counter:
-    """How often a step of all lanes executes each instruction, by "mnemonic register"."""
-    starts = engine.starts(
-        engine.model.space.to_phys(engine.model.space.draw(3, 0, engine.width)), *first_stimulus(engine)
-    )
-    initial, middle, end = engine.played[0]
+def starts_of(engine):
+    """What as many sets as the program has lanes start from."""
+    space, stimulus = engine.model.space, engine.model.protocol.stimuli[0]
+    return engine.starts(space.to_phys(space.draw(3, 0, engine.width)), stimulus, np.zeros(engine.width, np.uint8))
+
+
+def count_a_step(library, starts, played, probes) -> Counter:
+    """How often a step of all lanes executes each instruction, by "mnemonic register"; in a process of its own."""
+    initial, middle, end = played
     with tempfile.TemporaryDirectory() as place:
-        np.savez(f"{place}/in.npz", starts=starts.T, initial=initial, middle=middle[:2], end=end[:2])
-        words = [sys.executable, __file__, "--step", str(library), f"{place}/in.npz", str(len(engine.model.probes))]
+        np.savez(f"{place}/in.npz", starts=starts.T, initial=initial, middle=middle[:1], end=end[:1])
+        words = [sys.executable, __file__, "--step", str(library), f"{place}/in.npz", str(probes)]
         done = subprocess.run(words, capture_output=True, text=True, check=True)
     none, one = json.loads(done.stdout.splitlines()[-1])
     names = disassembled(library)
@@ -125,10 +140,6 @@ def executed(engine, library) -> Counter:
     for address in one.keys() | none.keys():
         total[names[int(address)]] += one.get(address, 0) - none.get(address, 0)
     return Counter({name: n for name, n in total.items() if n})
-
-
-def first_stimulus(engine):
-    return engine.model.protocol.stimuli[0], np.zeros(engine.width, np.uint8)
 
 
 def disassembled(library) -> dict[int, str]:
@@ -147,28 +158,32 @@ def step_through(library, given, probes):
     pid = os.fork()
     if not pid:
         run_traced(library, np.load(given), int(probes))
+    try:
+        os.waitpid(pid, os.WUNTRACED)  # it stops, traced or not
+        span = mapped(pid, library)
+        return [step_to_the_stop(pid, *span) for _ in range(2)]
+    finally:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):  # it may have ended
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def step_to_the_stop(pid, base, end) -> Counter:
+    """How often a process executes each address from base to end until it stops itself."""
     ptrace = ctypes.CDLL(None, use_errno=True).ptrace
     ptrace.argtypes, ptrace.restype = [ctypes.c_long] * 4, ctypes.c_long
-    os.waitpid(pid, 0)
-    base, end = mapped(pid, library)
-    told = []
-    for _ in range(2):
-        held = Counter()
-        while True:
-            if ptrace(SINGLESTEP, pid, 0, 0):
-                raise SystemExit("ptrace does not step here")
-            _, status = os.waitpid(pid, 0)
-            if os.WIFEXITED(status) or os.WIFSIGNALED(status):
-                raise SystemExit("the program ended while it was counted")
-            if os.WSTOPSIG(status) == signal.SIGSTOP:
-                break
-            here = ptrace(PEEKUSER, pid, RIP, 0)
-            if base <= here < end:
-                held[here - base] += 1
-        told.append(held)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return told
+    held = Counter()
+    while True:
+        if ptrace(SINGLESTEP, pid, 0, 0):
+            raise SystemExit("ptrace does not step here")
+        _, status = os.waitpid(pid, 0)
+        if not os.WIFSTOPPED(status) or os.WSTOPSIG(status) not in (signal.SIGTRAP, signal.SIGSTOP):
+            raise SystemExit("the program did not come to its end while it was counted")
+        if os.WSTOPSIG(status) == signal.SIGSTOP:
+            return held
+        here = ptrace(PEEKUSER, pid, RIP, 0)
+        if base <= here < end:
+            held[here - base] += 1
 
 
 def run_traced(library, given, probes):
@@ -233,6 +248,55 @@ def source(body, register) -> str:
     zero = " ".join(f'"vxorpd %%xmm{k}, %%xmm{k}, %%xmm{k}\\n"' for k in range(12))
     clobbered = ", ".join(f'"xmm{k}"' for k in range(16))
     return LOOP.format(r=register, zero=zero, body="\n".join(lines), all=clobbered)
+
+
+# How it was made, and what is told of it
+
+
+def compile_time(source, precision, level) -> float:
+    """CPU seconds that a program's compilation takes."""
+    from nrn_mlfit.simulator.lanes import compiling
+
+    with tempfile.TemporaryDirectory() as place, mock.patch.dict(os.environ, NRN_MLFIT_CACHE=place):
+        began = children_seconds()
+        compiling.library_of(source, precision, level)
+        return children_seconds() - began
+
+
+def children_seconds() -> float:
+    """CPU seconds of all processes that we have waited for, and of those that they have waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def limit_of(engine, precision, level, taken) -> dict:
+    """The limit of a program on this core, and its share of what the program takes, `taken` ms a trace."""
+    from nrn_mlfit.simulator.lanes import compiling
+
+    try:
+        found = limit(engine, compiling.library_of(engine.source, precision, level))
+    except (subprocess.CalledProcessError, OSError) as error:  # no ptrace, no objdump
+        told = str(getattr(error, "stderr", "") or error).splitlines()
+        return {"why_not": f"not counted here: {told[-1]}"}
+    if "limit_ms" in found:
+        found["share"] = found["limit_ms"] / taken
+        found["gflops"] = 1e-6 * found["flops_a_trace"] / taken
+    return found
+
+
+def limit_text(name, found) -> str:
+    if "limit_ms" not in found:
+        return f"{name}: {found.get('why_not', 'no instructions of whole registers')}."
+    kinds = "; ".join(
+        f"{found['by_kind'][kind]:,} {kind} of {ns:.3f} ns each, {found['limit_ms_by_kind'][kind]:.3g} ms a trace"
+        for kind, ns in found["ns_each"].items()
+    )
+    return (
+        f"{name}: a step of all lanes executes {found['instructions']:,} instructions, {found['vector_instructions']:,} "
+        f"of them with whole registers, {found['arithmetic_instructions']:,} of these arithmetic: {kinds}. All of these "
+        f"evenly mixed take this core {found['limit_ms']:.3g} ms a trace at best; the program is at "
+        f"{100 * found['share']:.0f} % of that limit ({found['gflops']:.1f} GFLOP/s)."
+    )
 
 
 if __name__ == "__main__":
