@@ -1,4 +1,4 @@
-"""How fast is plain NEURON beside Arbor and Jaxley, on the shipped cell mainen? Prints a Markdown table.
+"""How fast are our engines beside Arbor and Jaxley, on the shipped cell mainen? Prints a Markdown table.
 
     python benchmarks/peers.py [--python PYTHON] [--engine NAME ...] [--cells NAME=N ...] [-o FILE]
 
@@ -56,6 +56,8 @@ def peer(script):
 
 ENGINES = {  # name: (command, cells in a batch, options)
     REFERENCE: (own(REFERENCE), 8, []),
+    "lanes": (own("lanes"), 32, []),
+    "lanes mixed": (own("lanes mixed"), 32, []),
     "arbor": (peer("peers_arbor.py"), 16, []),
     "arbor exact": (peer("peers_arbor.py"), 16, ["exact"]),
     "jaxley": (peer("peers_jaxley.py"), 64, []),
@@ -69,7 +71,19 @@ def neuron(model):
     return NeuronEngine(model), {"package": "neuron", "precision": "f64", "lanes": 1}
 
 
-OWN = {REFERENCE: neuron}  # name: function (model) -> (engine with a method run, what the table says of it)
+def lanes(precision):
+    def make(model):
+        from nrn_mlfit.simulator.lanes import LaneEngine
+
+        engine = LaneEngine(model, precision)
+        words = {"double": "f64", "mixed": "f64, gates f32"}
+        return engine, {"package": "nrn_mlfit", "precision": words[precision], "lanes": engine.width}
+
+    return make
+
+
+# name: function (model) -> (engine with a method run, what the table says of it)
+OWN = {REFERENCE: neuron, "lanes": lanes("double"), "lanes mixed": lanes("mixed")}
 
 
 def prepare_own(name):

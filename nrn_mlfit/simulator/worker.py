@@ -128,7 +128,7 @@ class Worker:
 
     def _chunk_limit(self, count) -> float:
         if self._limit:
-            return self._limit * count
+            return self._limit * max(count, self.made.lanes)  # side by side, one set takes as long as all
         return max(SHORTEST_LIMIT, TIMES_LONGEST * self._longest) if self._longest else FIRST_LIMIT
 
     def _receive(self, serve, wall: float) -> Done | Died | Status:

@@ -40,7 +40,7 @@ class Library:
         self.kind = kind
         self.lanes = self.loaded.lanes()
         self.real = np.float32 if kind == "rate" and self.loaded.rate_bytes() == 4 else np.float64
-        self.limit = 40 if self.real is np.float32 else 350
+        self.limit = 87 if self.real is np.float32 else 700
         self.digits = 1 + np.finfo(self.real).nmant
 
     def __call__(self, name, x, y=1.0):
@@ -84,7 +84,7 @@ def arguments(library, seed=0):
     """Uniform over the range of exp, and log-uniform about 0, of both signs."""
     rng = np.random.default_rng(seed)
     small = 2.0 ** rng.uniform(-100, 5, COUNT) * rng.choice([-1, 1], COUNT)
-    halves = np.log(2) * (np.arange(-400, 401) + 0.5)  # where the exponent of the result changes
+    halves = np.log(2) * (np.arange(-1020, 1021) + 0.5)  # where the exponent of the result changes
     x = np.concatenate([rng.uniform(-1, 1, COUNT) * library.limit, rng.uniform(-2, 2, COUNT), small, halves])
     return library.rounded(np.clip(x, -library.limit, library.limit))
 
@@ -110,7 +110,7 @@ def test_exp_beyond_its_range_stays_at_its_ends(library):
     for name in BY_EXP:
         up, down = library(name, x), library(name, -x)
         assert (up == up[0]).all() and (down == down[0]).all()
-        assert np.isfinite(library.rounded(up[0] ** 2)) and np.isfinite(library.rounded(1 / up[0] ** 2))
+        assert np.isfinite(up[0]) and np.isfinite(library.rounded(1 / up[0]))
     assert (library("expm1", -x) == -1).all()
 
 

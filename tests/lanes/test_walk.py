@@ -310,6 +310,12 @@ REFUSED = {  # what the reason names: a mechanism that has it (NEURON block, ASS
         "",
         "STATE { x } BREAKPOINT { SOLVE d METHOD cnexp }\nDERIVATIVE d { x' = -f(x) }\nFUNCTION f(u) { f = u }",
     ),
+    "calls at_time": ("", "", "BREAKPOINT { SOLVE p } PROCEDURE p() { if (at_time(3)) { g = 2 } }"),
+    "calls state_discontinuity": (
+        "",
+        "",
+        "STATE { x } BREAKPOINT { SOLVE p } PROCEDURE p() { if (g > 2) { state_discontinuity(x, 1) } }",
+    ),
     "calls unheard_of": ("", "", "BREAKPOINT { SOLVE p } PROCEDURE p() { g = unheard_of(g) }"),
     "again calls itself": (
         "",
@@ -420,6 +426,29 @@ HARD = {  # name: (RANGE and currents, the rest, the variable to look at)
         "x",
         "ASSIGNED { x }\nINITIAL { x = 0 }\nBREAKPOINT { SOLVE p }\nPROCEDURE p() { x = x*0.9 + f(5 + t*a/3) }\n"
         "FUNCTION f(u) { TABLE FROM -10 TO 20 WITH 30\n f = u/(1 - exp(-u)) }",
+        "x",
+    ),
+    "WShadow": (
+        "x",
+        "ASSIGNED { x }\nINITIAL { x = 0 }\nBREAKPOINT { SOLVE p }\n"
+        "PROCEDURE p() { LOCAL q\n q = a\n if (t > 2) { LOCAL q\n q = 3  x = x + q }\n x = x*0.9 + q }",
+        "x",
+    ),
+    "WStale": (
+        "i, on  NONSPECIFIC_CURRENT i",
+        "ASSIGNED { v i on }\nINITIAL { on = 0 }\nBREAKPOINT { i = 1e-3*a*(1 + on)*(v + 60)  on = v*0.01 }",
+        "i",
+    ),
+    "WSometimes": (
+        "x",
+        "ASSIGNED { x q }\nINITIAL { if (a > 1) { q = 3 }\n x = 0 }\nBREAKPOINT { SOLVE p }\n"
+        "PROCEDURE p() { x = x*0.9 + q }",
+        "x",
+    ),
+    "WSteep": (
+        "x",
+        "ASSIGNED { x }\nINITIAL { x = 0 }\nBREAKPOINT { SOLVE p }\n"
+        "PROCEDURE p() { x = x*0.9 + exp(0.9*f(a))/(1 + exp(f(a))) }\nFUNCTION f(u) { f = 60*t*u }",
         "x",
     ),
     "WMade": (

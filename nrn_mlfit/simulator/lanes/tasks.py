@@ -53,7 +53,7 @@ def make_task(group: Group, known: Known, survey: Survey, changing: set[str], wa
     group = group.with_values(known)
     currents = {name: e for name, e in group.current.items() if name in group.mod.currents}
     states = _kept(group, currents, wanted)
-    _refuse_counting(group, states)
+    _refuse_counting(group, states, currents)
     parts = [{n: e for n, e in part.items() if n in states} for part in (group.current, group.state)]
     moving = {"t", "v", group.driven} | states | changing
     made: dict[str, Expression] = {}
@@ -79,10 +79,11 @@ def _kept(group, currents, wanted) -> set[str]:
         kept = more
 
 
-def _refuse_counting(group, states):
-    """A current is computed twice a step, at v + 0.001 and at v: what counts there counts twice."""
+def _refuse_counting(group, states, currents):
+    """A current is computed twice a step, at v + 0.001 and at v: what counts there counts twice, and what BREAKPOINT
+    reads before it sets it is that of the first time."""
     left = states & set(group.current) - set(group.mod.currents)
-    again = sorted(left & symbols(*(group.current[name] for name in left)))
+    again = sorted(left & symbols(*currents.values(), *(group.current[name] for name in left)))
     if again:
         raise Outside(f"{group.mod.name}: BREAKPOINT makes {again[0]} out of what it was, twice a step")
 
@@ -100,6 +101,8 @@ def _hidden(group, known, survey) -> dict[str, Expression]:
             continue
         if name not in group.initial.values:
             raise Outside(f"{group.mod.name}: {name} is read before INITIAL or a step sets it")
+        if again := sorted(symbols(group.initial.values[name]) & set(group.initial.values)):
+            raise Outside(f"{group.mod.name}: INITIAL makes {name} out of what {again[0]} was before it")
         held[name] = rebuilt(group.initial.values[name], dict(known))
         constant = is_number(held[name]) and name not in group.written
         if name in group.mod.file_locals and group.instances > 1 and not constant:

@@ -169,12 +169,12 @@ many zeros at its end that n * ln2_high is exact, with or without fused multiply
 Adding `round` leaves n in the lowest bits of the sum; the exponent's bias is part of it, so that a shift gives 2^n. */
 template <class V> struct constants;
 template <> struct constants<f64> {
-    static constexpr double limit = 350, inverse_ln2 = 0x1.71547652b82fep+0, round = 0x1.8p52 + 1023,
+    static constexpr double limit = 700, inverse_ln2 = 0x1.71547652b82fep+0, round = 0x1.8p52 + 1023,
                             ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
     static constexpr int mantissa = 52;
 };
 template <> struct constants<f32> {
-    static constexpr float limit = 40, inverse_ln2 = 0x1.715476p+0f, round = 0x1.8p23f + 127,
+    static constexpr float limit = 87, inverse_ln2 = 0x1.715476p+0f, round = 0x1.8p23f + 127,
                            ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
     static constexpr int mantissa = 23;
 };
@@ -200,8 +200,8 @@ INLINE f32 fraction(f32 f) {
 template <class V> struct split { V power, less_one; };
 template <class V> INLINE split<V> split_exp(V x) {
     using C = constants<V>;
-    // Bounds such that the product of two exponentials, and its reciprocal, stay normal numbers. In this order a NaN
-    // passes: a comparison with it is false.
+    // Bounds within which an exponential and its reciprocal are normal numbers; in double they are NEURON's (hoc_Exp). In
+    // this order a NaN passes: a comparison with it is false.
     V high = C::limit - V{}, low = -C::limit - V{};
 #ifdef __x86_64__
     asm("" : "+v"(high), "+v"(low));  // GCC 12 uses the minimum instruction for bounds that it does not know only

@@ -29,7 +29,7 @@ from nrn_mlfit.simulator.lanes.outside import Outside
 
 DEEPEST_CALL = 50
 TOGETHER = ("euler", "derivimplicit")  # methods that advance all equations of a block at once
-IGNORED = ("at_time", "state_discontinuity")  # they matter to the variable step only
+IGNORED = ("at_time",)  # as a statement it tells the variable step where to stop, which the fixed one does not ask
 QUIET = ("UnitState", "ConductanceHint", "ThreadSafe", "LineComment", "BlockComment", "LocalListStatement")
 OPERATORS: dict[str, Callable[[Expression, Expression], Expression]] = {
     "+": add,
@@ -209,14 +209,14 @@ class _Walker:
         self._assign(name, advanced(before, *pair))
 
     def _if(self, branches, otherwise):
-        """Both ways are gone, and each variable selects. Locals are those of the enclosing block."""
+        """Both ways are gone, and each variable selects."""
         if not branches:
             if otherwise:
-                self.statements(otherwise.statement_block.statements)
+                self._nested(otherwise.statement_block.statements)
             return
         condition = self._value(branches[0].condition)
         start = [dict(f) for f in self._frames]
-        self.statements(branches[0].statement_block.statements)
+        self._nested(branches[0].statement_block.statements)
         yes = [dict(f) for f in self._frames]
         for frame, before in zip(self._frames, start, strict=True):
             frame.clear()
@@ -226,6 +226,12 @@ class _Walker:
             for name in {**frame, **then}:
                 outside = symbol(name) if frame is self._frames[0] else ZERO
                 frame[name] = select(condition, then.get(name, outside), frame.get(name, outside))
+
+    def _nested(self, statements):
+        """Statements in braces: their LOCALs hide those of the enclosing block, and end with them."""
+        self._frames.append({})
+        self.statements(statements)
+        self._frames.pop()
 
     def _value(self, e) -> Expression:
         kind = e.get_node_type_name()
@@ -250,7 +256,7 @@ class _Walker:
 
     def _call(self, e, as_statement=False) -> Expression:
         name = name_of(e.name)
-        if name in IGNORED:
+        if name in IGNORED and as_statement:
             return ZERO
         given = [self._value(a) for a in e.arguments if not a.is_string()]
         if name in FUNCTIONS and name not in self._mod.callables:
