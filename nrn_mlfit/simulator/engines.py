@@ -44,7 +44,9 @@ def make(choice: str, precision: str, model: CellModel) -> tuple[Engine, str]:
         return NeuronEngine(model), ""
     try:
         return LaneEngine(model, precision), ""
-    except (Outside, MachineError) as reason:  # a machine without a compiler may have NEURON's mechanisms built
+    except Exception as reason:  # an error of ours must not keep anybody from the engine that is known to be right
         if choice == "lanes":
             raise
-        return NeuronEngine(model), str(reason)
+        known = isinstance(reason, Outside | MachineError)  # without a compiler NEURON's mechanisms may yet be built
+        why = str(reason) if known else f"the lane engine failed with {reason!r}, please report it"
+        return NeuronEngine(model), why

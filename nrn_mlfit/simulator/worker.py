@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing import Pipe
 
 import numpy as np
@@ -84,7 +85,12 @@ class Worker:
     def check(self, phys_par) -> Disagreement | None:
         """The first of the sets phys_par (n, K) in which the engine is not plain NEURON; None if there is none."""
         answer = self._ask(phys_par, None, CHECK)
-        return answer.answer if isinstance(answer, Done) else None  # a set that kills a worker is told of when it runs
+        if isinstance(answer, Done) or len(phys_par) == 1:  # a set that kills a worker is told of when it runs
+            return answer.answer if isinstance(answer, Done) else None
+        for number, row in enumerate(phys_par):
+            if found := self.check(row[None]):
+                return replace(found, number=number)
+        return None
 
     def run(self, phys_par, serve: Callable[[], object] | None = None):
         """volts (n, P, S, T) float mV and status (n,) of n <= lanes sets phys_par (n, K); `serve` is called meanwhile.

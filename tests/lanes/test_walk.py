@@ -473,3 +473,15 @@ def test_what_is_hard_to_get_right_is_right_or_left_to_neuron(folder, name):
     neuron, wanted = NeuronEngine(model, session_engine.session).run(sets)
     assert np.array_equal(status, wanted)
     np.testing.assert_allclose(lanes, neuron, rtol=1e-10, atol=1e-11)
+
+
+def test_an_error_of_ours_leaves_auto_with_neuron_and_is_told(folder, monkeypatch):
+    def broken(*_):
+        raise KeyError("an array that is not there")
+
+    monkeypatch.setattr(engines, "LaneEngine", broken)
+    model = point_cell(folder, "WWritten", "i")
+    engine, why = engines.make("auto", "double", model)
+    assert engine.name == "neuron" and "KeyError" in why and "report" in why
+    with pytest.raises(KeyError):
+        engines.make("lanes", "double", model)

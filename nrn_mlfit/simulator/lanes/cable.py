@@ -63,8 +63,16 @@ def read_cable(cell) -> Cable:
 
 
 def makeup(cell) -> list[tuple]:
-    """What a cell is made of, as far as a plan cannot follow if it changes: sections, segments, mechanisms."""
-    return [(s.name(), s.nseg, tuple(m.name() for m in s(0.5)), str(s.parentseg())) for s in _sections(cell)]
+    """What a cell is made of, as far as a plan cannot follow if it changes: sections, segments, mechanisms, point
+    processes."""
+    return [
+        (s.name(), s.nseg, str(s.parentseg()), [m.name() for m in s(0.5)], [p.hname() for p in _point_processes(s)])
+        for s in _sections(cell)
+    ]
+
+
+def _point_processes(section) -> list:
+    return [process for place in section.allseg() for process in place.point_processes()]
 
 
 def _sections(cell) -> list:
@@ -121,7 +129,11 @@ def couplings(cable: Cable):
 def refuse_networks(mechanism_names):
     """Raises Outside for what acts on a cell beside its own mechanisms."""
     h = hoc()
-    for kind, word in (("NetCon", "a NetCon (networks and synapses)"), ("LinearMechanism", "a LinearMechanism")):
+    for kind, word in (
+        ("NetCon", "a NetCon (networks and synapses)"),
+        ("LinearMechanism", "a LinearMechanism"),
+        ("FInitializeHandler", "an FInitializeHandler"),
+    ):
         if len(h.List(kind)):
             raise Outside(f"there is {word}")
     if "extracellular" in mechanism_names:

@@ -198,7 +198,7 @@ class _Planner:
     def _reader(self, arrays) -> tuple[Reader, Any]:
         """The reader for sets to simulate, and what its readings must be."""
         gathered = {a.name for a in arrays.values() if a.kind == "gathered"}
-        geometry = {"area", "to_parent", "from_parent"} - gathered  # slow to read; 12 draws have shown that it is fixed
+        geometry = {"area", "to_parent", "from_parent"} - gathered  # slow to read; L, Ra and diam tell if they change
         reader = Reader(self._session, [c for c in self._candidates if c.name not in geometry])
         expected = np.full(sum(s.stop - s.start for s in reader.where.values()), np.nan)
         for name, slot in reader.where.items():

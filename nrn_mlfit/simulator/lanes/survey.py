@@ -54,7 +54,7 @@ class Reader:
     """Sets parameters in NEURON and reads the candidates at t = 0."""
 
     def __init__(self, session: Session, candidates: list[Candidate]):
-        self._session = session
+        self._session, self._made_of = session, makeup(session.cell)
         self._functions = [c.read for c in candidates if c.read]
         ordered = [c for c in candidates if not c.read] + [c for c in candidates if c.read]
         ends = np.cumsum([0] + [c.count for c in ordered])
@@ -69,9 +69,14 @@ class Reader:
     def read(self, phys_par, stimulus: Stimulus, stop: int, steps: int = 0):
         """The readings (entries,) of a set phys_par (K,) at t = 0 under a stimulus, or after some steps of NEURON's.
 
-        What HOC raises comes through.
+        What HOC raises comes through; Outside is raised where the set makes another cell.
         """
         self._session.set(phys_par)
+        if makeup(self._session.cell) != self._made_of:
+            raise Outside(
+                "a parameter set changes the segments, mechanisms or point processes of the cell, which is for plain "
+                "NEURON: --engine neuron"
+            )
         with self._session.begun(stimulus, stop):
             if steps:
                 advance(steps)
@@ -82,12 +87,9 @@ class Reader:
     def survey(self) -> Survey:
         """Readings of a few draws over the parameters' ranges."""
         space, protocol = self._session.model.space, self._session.model.protocol
-        readings, made_of = [], makeup(self._session.cell)
+        readings = []
         for row in space.to_phys(space.draw(SEED, 0, DRAWS)):
             with contextlib.suppress(RuntimeError):  # HOC refuses some parameters; that is these sets' affair
-                self._session.set(row)
-                if makeup(self._session.cell) != made_of:
-                    raise Outside("parameters change the segments or the mechanisms of the cell")
                 readings.append(self.read(row, protocol.stimuli[0], protocol.stop))
         if not readings:
             raise Outside(f"HOC refuses {DRAWS} draws of the parameters")
@@ -97,9 +99,13 @@ class Reader:
 def candidates(cable: Cable, wanted: list[tuple[Group, set[str]]], ions: dict[str, list[int]]) -> list[Candidate]:
     """All that a step of some groups may need, hidden variables apart (those that NEURON does not show); with each group
     come the variables that others want of it."""
+    sections = list(dict.fromkeys(place.sec for place in cable.places))
     held = [
         Candidate("v", len(cable), [p._ref_v for p in cable.places]),
         Candidate("cm", sum(cable.has_membrane), [p._ref_cm for p, m in _with_membrane(cable) if m]),
+        Candidate("diam", sum(cable.has_membrane), [p._ref_diam for p, m in _with_membrane(cable) if m]),
+        Candidate("L", len(sections), read=lambda: [section.L for section in sections]),
+        Candidate("Ra", len(sections), read=lambda: [section.Ra for section in sections]),
         Candidate("area", len(cable), read=lambda: [p.area() if m else NO_MEMBRANE for p, m in _with_membrane(cable)]),
         Candidate("to_parent", len(cable), read=lambda: couplings(cable)[0]),
         Candidate("from_parent", len(cable), read=lambda: couplings(cable)[1]),
