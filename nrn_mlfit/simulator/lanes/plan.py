@@ -174,7 +174,7 @@ class _Planner:
             name: held for ion, held in self._ions.items() for name in (f"i{ion}", f"e{ion}", f"{ion}i", f"{ion}o")
         }
         for reversal in reversals:
-            arrays |= {n: self._stored(n) for n in symbols(reversal.value) | {reversal.name}}
+            arrays |= {n: self._stored(n) for n in sorted(symbols(reversal.value) | {reversal.name})}
         for task in tasks:
             for name in sorted((task.reads | task.states) - {"t", "v", task.group.driven} - set(task.start)):
                 array = "area" if name == "area" else task.array(name)
