@@ -23,7 +23,7 @@ from nrn_mlfit.cli.options import any_path, become_mpi_job, cell_argument, say
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
-    help="CPU seconds a set may take (default: 30 x the longest).",
+    help="CPU seconds a set may take, times 32 for the 32 that lanes run together (default: 30 x the longest).",
 )
 @click.option(
     "--engine",

@@ -89,10 +89,10 @@ def simulate(
     """Simulate the sets first .. first+samples-1 of `seed` into shards in `folder`; what is there already is kept.
 
     Under an MPI launcher every rank calls this and shares the work; the summary is rank 0's. `limit` is the CPU time
-    in seconds that a set may take (by default 30 times the longest so far, at least 10 s); `engine` and `precision` are
-    those of engines.make, and `draw` is given a set in which the engine is not NEURON's equal. Raises ShardError if the
-    folder holds another run or another process writes there, CellError if the cell cannot be built or if a set hangs on
-    the one before it, EngineError if the engine is not NEURON's equal.
+    in seconds that a set may take, times 32 for those that lanes run together (by default 30 times the longest so far,
+    at least 10 s); `engine` and `precision` are those of engines.make, and `draw` is given a set in which the engine is
+    not NEURON's equal. Raises ShardError if the folder holds another run or another process writes there, CellError if
+    the cell cannot be built or if a set hangs on the one before it, EngineError if the engine is not NEURON's equal.
     """
     if not 0 <= seed < 2**63:
         raise ParameterError(f"seed {seed}: must lie in 0 .. 2^63 - 1")

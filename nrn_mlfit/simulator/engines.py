@@ -9,7 +9,7 @@ that ended.
 from typing import Protocol
 
 from nrn_mlfit.cells import CellModel
-from nrn_mlfit.errors import MachineError, ParameterError
+from nrn_mlfit.errors import MachineError, MlfitError, ParameterError
 from nrn_mlfit.simulator.lanes import Disagreement, LaneEngine, Outside
 from nrn_mlfit.simulator.lanes.compiling import PRECISIONS
 from nrn_mlfit.simulator.neuron import NeuronEngine
@@ -44,9 +44,14 @@ def make(choice: str, precision: str, model: CellModel) -> tuple[Engine, str]:
         return NeuronEngine(model), ""
     try:
         return LaneEngine(model, precision), ""
-    except Exception as reason:  # an error of ours must not keep anybody from the engine that is known to be right
-        if choice == "lanes":
+    except Exception as reason:
+        if choice == "lanes" or not (why := _why_neuron(reason)):
             raise
-        known = isinstance(reason, Outside | MachineError)  # without a compiler NEURON's mechanisms may yet be built
-        why = str(reason) if known else f"the lane engine failed with {reason!r}, please report it"
-        return NeuronEngine(model), why
+    return NeuronEngine(model), why
+
+
+def _why_neuron(reason: Exception) -> str:
+    """Why plain NEURON can do what the lane engine can't; empty where it can't either: the cell itself is at fault."""
+    if isinstance(reason, Outside | MachineError):  # without a compiler NEURON's mechanisms may yet be built
+        return str(reason)
+    return "" if isinstance(reason, MlfitError) else f"the lane engine failed with {reason!r}, please report it"

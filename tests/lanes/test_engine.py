@@ -122,7 +122,7 @@ def test_nan_parameters_do_not_reach_the_neighbours():
 TREE = """\
 begintemplate LanesTree
 public soma, dend, axon, all, leaky, first, second, third, tune, segments, grow
-public refuse, rare, rare_size, rare_width, rare_clamp, rare_grid
+public refuse, rare, rare_size, rare_width, rare_clamp, rare_grid, rare_channels, rare_tree
 create soma, dend[2], axon
 objref all, leaky, first, second, third, extra
 proc init() {
@@ -148,6 +148,8 @@ proc rare() { soma cm = 1 + ($1 > 1e6)  tune($1/1e6) }
 proc rare_width() { soma diam = 22 + 8*($1 > 1e6) }
 proc rare_clamp() { if ($1 > 1e6) { soma extra = new IClamp(0.5) } }
 proc rare_grid() { axon nseg = 2 - ($1 > 1e6) }
+proc rare_channels() { if ($1 > 1e6) { dend[0] insert hh } }
+proc rare_tree() { if ($1 > 1e6) { dend[1] { disconnect() }  connect dend[1](0), soma(0) } }
 proc rare_size() { soma L = 20 + 5*($1 > 1e6) }
 proc segments() { dend[0] { L = $1  nseg = 2*int($1/40) + 1 } }
 proc grow() { forsec leaky { insert hh  gnabar_hh = 0  gkbar_hh = 0  gl_hh = $1*1e-5 } }
@@ -226,14 +228,19 @@ def test_a_set_that_hoc_refuses_has_its_status_and_the_others_are_as_without_it(
     assert (volts[[0, 4]] == 0).all()
 
 
+ANOTHER = "parameters change the segments, mechanisms or point processes of the cell"
+
+
 @pytest.mark.parametrize(
     ("procedure", "named"),
     [
         ("rare", "cm was 1 in 12 draws and is 2 in this set"),
         ("rare_size", "L was 20 in 12 draws and is 25 in this set"),
         ("rare_width", "diam was 22 in 12 draws and is 30 in this set"),
-        ("rare_clamp", "changes the segments, mechanisms or point processes"),
-        ("rare_grid", "changes the segments, mechanisms or point processes"),
+        ("rare_clamp", ANOTHER),
+        ("rare_grid", ANOTHER),
+        ("rare_channels", ANOTHER),
+        ("rare_tree", ANOTHER),
     ],
 )
 def test_what_12_draws_did_not_show_is_found_where_it_happens(tree_folder, procedure, named):
@@ -243,7 +250,7 @@ def test_what_12_draws_did_not_show_is_found_where_it_happens(tree_folder, proce
     sets = draws(engine, 2)
     engine.run(sets)
     sets[1, 0] = 2e6
-    with pytest.raises(CellError, match=f"{named}.*--engine neuron"):
+    with pytest.raises(CellError, match=f"{named}.*; simulate with --engine neuron"):
         engine.run(sets)
 
 
@@ -253,6 +260,13 @@ def test_parameters_that_change_what_the_cell_is_made_of_are_left_to_neuron(tree
     space = f"{{x: {{low: 50, high: {high}, sets: {procedure}()}}, tune: {{low: 0.5, high: 3, sets: tune()}}}}"
     engine, why = engines.make("auto", "double", tree(tree_folder, space, 0.05))
     assert why if engine.name == "neuron" else engine.check(draws(engine, 3)) is None
+
+
+def test_a_handler_that_acts_when_a_run_begins_leaves_the_cell_to_neuron(tree_folder, h):
+    handler = h.FInitializeHandler("{}")
+    engine, why = engines.make("auto", "double", tree(tree_folder, "{tune: {low: 0.5, high: 3, sets: tune()}}", 0.05))
+    assert (engine.name, why) == ("neuron", "there is an FInitializeHandler")
+    del handler
 
 
 def test_the_current_of_a_clamp_can_be_recorded(tree_folder):

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -82,15 +83,41 @@ for name in sys.argv[1:]:
 """
 
 
-def test_a_cells_source_is_the_same_in_every_process_and_whatever_was_made_before():
-    told = []
-    for seed, names in (("1", cells.SHIPPED), ("2", cells.SHIPPED[::-1])):
+CALCIUM = """begintemplate SourceCalcium
+public soma, all
+create soma
+objref all
+proc init() {
+    all = new SectionList()
+    soma { L = 20  diam = 20  insert pas  insert rcat  insert rcap  all.append() }
+}
+endtemplate SourceCalcium
+"""  # its reversal potential follows the concentration
+
+
+@pytest.fixture
+def calcium(tmp_path):
+    (tmp_path / "mod").mkdir()
+    for name in ("rcat", "rcap"):
+        shutil.copy(Path(__file__).with_name("pool") / f"{name}.mod", tmp_path / "mod")
+    (tmp_path / "cell.hoc").write_text(CALCIUM)
+    (tmp_path / "cell.yaml").write_text(
+        "name: source_calcium\nhoc: cell.hoc\ntemplate: SourceCalcium\nmod: mod\ndt: 0.05\n"
+        "stimulus: {kind: step, scale: 0.1, delay: 1, duration: 8, total: 15, dt: 0.05}\n"
+        "parameters: {gbar_rcat.all: {low: 1.0e-4, high: 1.0e-3}}\n"
+    )
+    return str(tmp_path / "cell.yaml")
+
+
+def test_a_cells_source_is_the_same_in_every_process_and_whatever_was_made_before(calcium):
+    told, every = [], (*cells.SHIPPED, calcium)
+    for seed, names in (("1", every), ("2", every[::-1]), ("3", every), ("4", every)):
         env = {**os.environ, "PYTHONHASHSEED": seed}
         words = [sys.executable, "-c", CODE, *names]
         done = subprocess.run(words, capture_output=True, text=True, env=env, check=True, timeout=120)
         told.append(dict(line.split() for line in done.stdout.splitlines()))
-    assert told[0] == told[1] and set(told[0]) == set(cells.SHIPPED)
-    assert len(set(told[0].values())) == len(cells.SHIPPED)
+    assert all(one == told[0] for one in told) and set(told[0]) == set(every)
+    assert len(set(told[0].values())) == len(every)
     here = LaneEngine(cells.load("izhikevich"))  # after all that other tests have made in this process
     assert hashlib.sha256(here.source.encode()).hexdigest() == told[0]["izhikevich"]
 

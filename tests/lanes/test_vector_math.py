@@ -40,7 +40,7 @@ class Library:
         self.kind = kind
         self.lanes = self.loaded.lanes()
         self.real = np.float32 if kind == "rate" and self.loaded.rate_bytes() == 4 else np.float64
-        self.limit = 87 if self.real is np.float32 else 700
+        self.limit = 80 if self.real is np.float32 else 700
         self.digits = 1 + np.finfo(self.real).nmant
 
     def __call__(self, name, x, y=1.0):
@@ -110,7 +110,7 @@ def test_exp_beyond_its_range_stays_at_its_ends(library):
     for name in BY_EXP:
         up, down = library(name, x), library(name, -x)
         assert (up == up[0]).all() and (down == down[0]).all()
-        assert np.isfinite(up[0]) and np.isfinite(library.rounded(1 / up[0]))
+        assert np.isfinite(library.rounded(1000 * up[0])) and np.isfinite(library.rounded(1 / up[0]))
     assert (library("expm1", -x) == -1).all()
 
 

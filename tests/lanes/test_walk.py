@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nrn_mlfit import cells
-from nrn_mlfit.errors import ParameterError
+from nrn_mlfit.errors import CellError, ParameterError
 from nrn_mlfit.simulator import engines
 from nrn_mlfit.simulator.lanes import Outside, modfile
 from nrn_mlfit.simulator.lanes.engine import LaneEngine
@@ -344,9 +344,10 @@ def test_what_the_lane_engine_does_not_know_is_named_in_a_line(tmp_path, word):
     assert any(w in told for w in words)
 
 
-def test_the_frame_of_those_mechanisms_is_known_by_itself(tmp_path):
+@pytest.mark.parametrize("rest", ["INITIAL { g = 2 }", "BREAKPOINT { at_time(3)  g = 2 }"])
+def test_the_frame_of_those_mechanisms_is_known_by_itself(tmp_path, rest):
     path = tmp_path / "odd.mod"
-    path.write_text(USUAL.format(neuron="", assigned="", rest="INITIAL { g = 2 }"))
+    path.write_text(USUAL.format(neuron="", assigned="", rest=rest))
     walked(path)
 
 
@@ -485,3 +486,17 @@ def test_an_error_of_ours_leaves_auto_with_neuron_and_is_told(folder, monkeypatc
     assert engine.name == "neuron" and "KeyError" in why and "report" in why
     with pytest.raises(KeyError):
         engines.make("lanes", "double", model)
+
+
+def test_what_is_wrong_with_the_cell_itself_is_told_once(folder, monkeypatch):
+    built = []
+
+    def broken(*_):
+        built.append(1)
+        raise CellError("no public soma")
+
+    monkeypatch.setattr(engines, "LaneEngine", broken)
+    monkeypatch.setattr(engines, "NeuronEngine", broken)
+    with pytest.raises(CellError, match="no public soma"):
+        engines.make("auto", "double", None)
+    assert len(built) == 1

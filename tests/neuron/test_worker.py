@@ -16,6 +16,8 @@ from nrn_mlfit import cells
 from nrn_mlfit.errors import CellError
 from nrn_mlfit.shards import Status
 from nrn_mlfit.simulator import Session
+from nrn_mlfit.simulator.keeper import CHECK, Done
+from nrn_mlfit.simulator.lanes import Disagreement
 from nrn_mlfit.simulator.worker import Worker
 
 MODEL = cells.load("izhikevich")
@@ -117,6 +119,27 @@ def test_what_is_wrong_with_a_cell_arrives_as_it_is():
     bad = replace(MODEL, probes={"x": "nowhere(0.5)"})
     with Worker(bad, "neuron") as worker, pytest.raises(CellError, match="has no public section nowhere; add it to"):
         worker.begin()
+
+
+def test_sets_that_end_a_check_do_not_keep_it_from_the_others(worker, monkeypatch):
+    """The second set ends the worker, the fourth is not NEURON's."""
+    wrong = Disagreement(0, DRAWS[3], None, None, None, "v")
+
+    def ask(rows, serve, question):
+        assert question == CHECK
+        if (rows == DRAWS[1]).all(axis=1).any():
+            return Status.CRASHED
+        return Done(wrong if (rows == DRAWS[3]).all(axis=1).any() else None, 0.0, False)
+
+    monkeypatch.setattr(worker, "_ask", ask)
+    assert worker.check(DRAWS[:3]) is None
+    assert worker.check(DRAWS) == replace(wrong, number=3)
+
+
+def test_the_limit_of_a_set_holds_for_all_that_run_together(worker):
+    for lanes, sets, wanted in [(1, 1, 3), (32, 32, 96), (32, 1, 96)]:
+        worker._limit, worker.made = 3.0, replace(worker.made, lanes=lanes)
+        assert worker._chunk_limit(sets) == wanted
 
 
 def test_it_takes_itself_for_no_rank(monkeypatch):

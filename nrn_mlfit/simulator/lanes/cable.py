@@ -76,7 +76,10 @@ def _point_processes(section) -> list:
 
 
 def _sections(cell) -> list:
-    own = {section: None for s in hoc().allsec() if s.cell() == cell for section in s.wholetree()}
+    own: dict[Any, None] = {}
+    for section in hoc().allsec():
+        if section.cell() == cell and section not in own:
+            own |= dict.fromkeys(section.wholetree())
     return list(own)
 
 

@@ -5,10 +5,12 @@ import ctypes
 import numpy as np
 
 from nrn_mlfit.cells import CellModel
+from nrn_mlfit.errors import CellError
 from nrn_mlfit.shards import Status
 from nrn_mlfit.simulator.agreement import DOUBLE, MIXED
 from nrn_mlfit.simulator.lanes import compiling
 from nrn_mlfit.simulator.lanes.check import Disagreement, first_disagreement
+from nrn_mlfit.simulator.lanes.outside import Outside
 from nrn_mlfit.simulator.lanes.plan import make_plan
 from nrn_mlfit.simulator.lanes.source import generate
 from nrn_mlfit.simulator.neuron import NeuronEngine, judge
@@ -86,6 +88,8 @@ class LaneEngine:
         for row, parameters in enumerate(phys_par):
             try:
                 readings.append(self.plan.reader.read(parameters, stimulus, self.model.protocol.stop))
+            except Outside as reason:
+                raise CellError(f"{reason}; simulate with --engine neuron") from None
             except RuntimeError:
                 status[row] = Status.HOC_ERROR
                 readings.append(np.where(np.isnan(self.plan.expected), 0.0, self.plan.expected))

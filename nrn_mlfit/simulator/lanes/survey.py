@@ -54,7 +54,7 @@ class Reader:
     """Sets parameters in NEURON and reads the candidates at t = 0."""
 
     def __init__(self, session: Session, candidates: list[Candidate]):
-        self._session, self._made_of = session, makeup(session.cell)
+        self._session, self._made_of, self._changes = session, makeup(session.cell), -1
         self._functions = [c.read for c in candidates if c.read]
         ordered = [c for c in candidates if not c.read] + [c for c in candidates if c.read]
         ends = np.cumsum([0] + [c.count for c in ordered])
@@ -72,17 +72,20 @@ class Reader:
         What HOC raises comes through; Outside is raised where the set makes another cell.
         """
         self._session.set(phys_par)
-        if makeup(self._session.cell) != self._made_of:
-            raise Outside(
-                "a parameter set changes the segments, mechanisms or point processes of the cell, which is for plain "
-                "NEURON: --engine neuron"
-            )
         with self._session.begun(stimulus, stop):
+            self._refuse_another_cell()
             if steps:
                 advance(steps)
             self._pointers.gather(self._gathered)
             rest = [value for read in self._functions for value in read()]
         return np.concatenate([self._gathered.as_numpy()[: self._count], rest])
+
+    def _refuse_another_cell(self):
+        """NEURON counts how often it had to put the cell together anew; only then is there something to compare."""
+        changes = hoc().CVode().structure_change_count()
+        if changes != self._changes and makeup(self._session.cell) != self._made_of:
+            raise Outside("parameters change the segments, mechanisms or point processes of the cell")
+        self._changes = changes
 
     def survey(self) -> Survey:
         """Readings of a few draws over the parameters' ranges."""

@@ -174,7 +174,7 @@ template <> struct constants<f64> {
     static constexpr int mantissa = 52;
 };
 template <> struct constants<f32> {
-    static constexpr float limit = 87, inverse_ln2 = 0x1.715476p+0f, round = 0x1.8p23f + 127,
+    static constexpr float limit = 80, inverse_ln2 = 0x1.715476p+0f, round = 0x1.8p23f + 127,
                            ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
     static constexpr int mantissa = 23;
 };
@@ -200,8 +200,8 @@ INLINE f32 fraction(f32 f) {
 template <class V> struct split { V power, less_one; };
 template <class V> INLINE split<V> split_exp(V x) {
     using C = constants<V>;
-    // Bounds within which an exponential and its reciprocal are normal numbers; in double they are NEURON's (hoc_Exp). In
-    // this order a NaN passes: a comparison with it is false.
+    // In double NEURON's bounds (hoc_Exp); in float they leave a factor of 6e3 for what an exponential is multiplied by:
+    // beyond, the quotient of two rates would be NaN. In this order a NaN passes: a comparison with it is false.
     V high = C::limit - V{}, low = -C::limit - V{};
 #ifdef __x86_64__
     asm("" : "+v"(high), "+v"(low));  // GCC 12 uses the minimum instruction for bounds that it does not know only

@@ -29,7 +29,6 @@ from nrn_mlfit.simulator.lanes.outside import Outside
 
 DEEPEST_CALL = 50
 TOGETHER = ("euler", "derivimplicit")  # methods that advance all equations of a block at once
-IGNORED = ("at_time",)  # as a statement it tells the variable step where to stop, which the fixed one does not ask
 QUIET = ("UnitState", "ConductanceHint", "ThreadSafe", "LineComment", "BlockComment", "LocalListStatement")
 OPERATORS: dict[str, Callable[[Expression, Expression], Expression]] = {
     "+": add,
@@ -256,7 +255,7 @@ class _Walker:
 
     def _call(self, e, as_statement=False) -> Expression:
         name = name_of(e.name)
-        if name in IGNORED and as_statement:
+        if name == "at_time" and as_statement:  # where the variable step is to stop; the fixed one does not ask
             return ZERO
         given = [self._value(a) for a in e.arguments if not a.is_string()]
         if name in FUNCTIONS and name not in self._mod.callables:
