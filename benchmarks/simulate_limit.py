@@ -259,7 +259,7 @@ def compile_time(source, precision, level) -> float:
 
     with tempfile.TemporaryDirectory() as place, mock.patch.dict(os.environ, NRN_MLFIT_CACHE=place):
         began = children_seconds()
-        compiling.library_of(source, precision, level)
+        compiling.program_of(source, precision, level)
         return children_seconds() - began
 
 
@@ -274,7 +274,7 @@ def limit_of(engine, precision, level, taken) -> dict:
     from nrn_mlfit.simulator.lanes import compiling
 
     try:
-        found = limit(engine, compiling.library_of(engine.source, precision, level))
+        found = limit(engine, compiling.program_of(engine.source, precision, level).library)
     except (subprocess.CalledProcessError, OSError) as error:  # no ptrace, no objdump
         told = str(getattr(error, "stderr", "") or error).splitlines()
         return {"why_not": f"not counted here: {told[-1]}"}

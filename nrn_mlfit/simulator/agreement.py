@@ -26,10 +26,11 @@ NEIGHBOURS = 2  # samples to either side among which the steepest slope is sough
 class Bounds:
     """How far right engines may lie apart, in double or in mixed precision.
 
-    spike_ms: shift of a spike; volts_mv: difference of the voltages beyond what such a shift explains; rounding: the
-    relative size of a last digit; digits: how many of them the larger perturbations change; amplification: how much
-    further than NEURON's own perturbed runs. NEURON with its channels compiled to other roundings (-Ofast) was 2.5
-    times as far at most, in 120 random cells.
+    first_sign: the relative difference of a variable that tells where engines began to differ, far above what rounding
+    does in a few steps; spike_ms: shift of a spike; volts_mv: difference of the voltages beyond what such a shift
+    explains; rounding: the relative size of a last digit; digits: how many of them the larger perturbations change;
+    amplification: how much further than NEURON's own perturbed runs. NEURON with its channels compiled to other roundings
+    (-Ofast) was 2.5 times as far at most, in 120 random cells.
     """
 
     spike_ms: float
@@ -37,10 +38,13 @@ class Bounds:
     rounding: float
     digits: float
     amplification: float
+    first_sign: float
 
 
-DOUBLE = Bounds(spike_ms=1e-6, volts_mv=1e-6, rounding=2.0**-52, digits=450.0, amplification=1e3)  # 450: 1e-13
-MIXED = Bounds(spike_ms=1e-3, volts_mv=1e-2, rounding=2.0**-24, digits=1.0, amplification=1e2)
+DOUBLE = Bounds(
+    spike_ms=1e-6, volts_mv=1e-6, rounding=2.0**-52, digits=450.0, amplification=1e3, first_sign=1e-9
+)  # 450: 1e-13
+MIXED = Bounds(spike_ms=1e-3, volts_mv=1e-2, rounding=2.0**-24, digits=1.0, amplification=1e2, first_sign=1e-3)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 from nrn_mlfit import progress
 from nrn_mlfit.cells import CellModel
 from nrn_mlfit.simulator.mechanisms import is_built
+from nrn_mlfit.simulator.truth import check_engine
 from nrn_mlfit.simulator.worker import Worker
 
 ENGINE = "auto"  # of engines.make: what all questions are asked of, unless told otherwise
@@ -66,6 +67,7 @@ class Batch:
         self._stop, self._tell = threading.Event(), threading.Lock()
         self._workers = [Worker(model, engine) for _ in range(workers or cores())]
         self._begun: set[Worker] = set()
+        self._checked = False
 
     def __enter__(self):
         if self._model.mod and not is_built(self._model.mod):
@@ -87,8 +89,13 @@ class Batch:
         return self._workers[0].made.name
 
     def run(self, phys_par, reduce: Reduce = single_precision, tick: Tick = lambda _: None) -> tuple[np.ndarray, ...]:
-        """As `simulate_sets`; `tick(n)` is called when n more sets are done, by one thread at a time."""
-        # The same chunks whatever the number of workers: an engine's last bit may hang on who shares a chunk.
+        """As `simulate_sets`; `tick(n)` is called when n more sets are done, by one thread at a time.
+
+        Raises EngineError where plain NEURON does not agree with the engine on the first sets of the first call.
+        """
+        if not self._checked:
+            check_engine(self._workers[0], phys_par)
+            self._checked = True
         lanes = self._workers[0].lanes
         chunks = [slice(low, low + lanes) for low in range(0, len(phys_par), lanes)]
         todo, results = deque(enumerate(chunks)), [()] * len(chunks)

@@ -10,16 +10,16 @@ import numpy as np
 
 from nrn_mlfit import progress, shards, workers
 from nrn_mlfit.cells import CellModel
-from nrn_mlfit.errors import CellError, EngineError, ParameterError
+from nrn_mlfit.errors import CellError, ParameterError
 from nrn_mlfit.shards import Shard, Status, claim, manifest
 from nrn_mlfit.shards.claim import Piece
 from nrn_mlfit.simulator.lanes import Disagreement
 from nrn_mlfit.simulator.mechanisms import is_built
+from nrn_mlfit.simulator.truth import TRIED, check_engine
 from nrn_mlfit.simulator.worker import Worker
 from nrn_mlfit.spikes import spike_counts
 
 SETS_A_SHARD = 100
-CHECKED = 8  # sets at the start of a run that plain NEURON simulates, too
 LONGEST_LIMIT = 1e6  # CPU seconds
 TODO = np.uint8(255)  # the status of a set that is not simulated yet
 
@@ -109,7 +109,7 @@ def simulate(
         team.once(lambda: _announce(team, model, report))
         team.everywhere(worker.begin)
         about = manifest.describe(model, seed, sets_a_shard, worker.made.name, worker.made.made_with)
-        team.alike(_job(about, folder, samples, first))
+        team.alike(_job(about, folder, samples, first) | {"engine": worker.made.told})
         team.once(lambda: claim.check_free(folder, about))
 
         def start() -> list[Piece]:
@@ -119,9 +119,8 @@ def simulate(
             claim.check_free(folder, about)
             todo = claim.missing(folder, about, first, samples)
             if todo:
-                report(f"engine: {worker.made.name}" + (f" ({worker.made.why})" if worker.made.why else ""))
-                _check_memory(worker, model, seed, first)
-                _check_engine(worker, model, seed, first, samples, draw)
+                report(f"engine: {worker.made.told}")
+                _check(worker, model.space.to_phys(model.space.draw(seed, first, TRIED)), first, samples, report, draw)
             claim.begin(model, folder, about, alone)
             return todo
 
@@ -137,7 +136,7 @@ def simulate(
 
 def _job(about, folder, samples, first) -> dict:
     """What must be the same on all ranks, or their shards would not make one run."""
-    keys = ("instruction_set", "seed", "sets_a_shard", "cell_hash", "protocol_hash", "engine", "versions")
+    keys = ("instruction_set", "seed", "sets_a_shard", "cell_hash", "protocol_hash", "versions")
     return {**{key: about[key] for key in keys}, "output": str(folder.resolve()), "samples": samples, "first": first}
 
 
@@ -148,9 +147,14 @@ def _announce(team, model, report):
         report("compiling the MOD files (once; they are kept)")
 
 
-def _check_memory(worker, model, seed, first):
+def _check(worker, phys_par, first, samples, report, draw):
+    """What must be true of an engine before a run is begun, of the sets phys_par (n, K) from the first on."""
+    _check_memory(worker, *phys_par[:2, None], first)
+    check_engine(worker, phys_par[:samples], first, report, draw)
+
+
+def _check_memory(worker, one, other, first):
     """A set must not hang on the one before it, or the bytes of a run would hang on its order."""
-    one, other = model.space.to_phys(model.space.draw(seed, first, 2))[:, None]
     volts, status = worker.run(one)
     before = volts.copy()
     _, status_between = worker.run(other)
@@ -158,29 +162,10 @@ def _check_memory(worker, model, seed, first):
     fine = Status.OK == status[0] == status_between[0] == status_again[0]
     if fine and not np.array_equal(before, after):
         raise CellError(
-            f"{model.name}: set {first} gave another trace after set {first + 1} than before it, so the cell keeps "
+            f"{worker.model.name}: set {first} gave another trace after set {first + 1} than before it, so the cell keeps "
             "something from one set to the next (a variable that INITIAL does not set, a procedure that adds to what "
             "it finds, a random number); mend its HOC or MOD"
         )
-
-
-def _check_engine(worker, model, seed, first, samples, draw):
-    """NEURON is the truth: an engine that is faster must give what it gives."""
-    count = min(CHECKED, samples)
-    found = worker.check(model.space.to_phys(model.space.draw(seed, first, count)))
-    if found:
-        if draw:
-            draw(found)
-        raise EngineError(
-            f"{model.name}: in set {first + found.number} engine {worker.made.name} differs from plain NEURON: "
-            f"{_apart(found.difference)}; {found.began}. Simulate with --engine neuron, and please report it"
-        )
-
-
-def _apart(difference) -> str:
-    if not difference.same_counts:
-        return "another number of spikes, or another status"
-    return f"spikes up to {difference.shift:.2g} ms and voltages up to {difference.apart:.2g} mV apart"
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,15 @@
 
 `engine.run(phys_par)`: volts (n, P, S, T) float mV in the window and status (n,) of the sets phys_par (n, K). What a set
 gives hangs on the set alone. `engine.made_with` says on what else the bytes hang. `engine.check(phys_par)` compares it
-with plain NEURON. An engine need not survive what a cell does: it runs in a worker process, and whoever asks is told how
-that ended.
+with plain NEURON. AnotherCell says that a set is for plain NEURON, and the engine of no more use. An engine need not survive
+what a cell does: it runs in a worker process, and whoever asks is told how that ended.
 """
 
 from typing import Protocol
 
 from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import MachineError, MlfitError, ParameterError
-from nrn_mlfit.simulator.lanes import Disagreement, LaneEngine, Outside
+from nrn_mlfit.simulator.lanes import Checked, LaneEngine, Outside
 from nrn_mlfit.simulator.lanes.compiling import PRECISIONS
 from nrn_mlfit.simulator.neuron import NeuronEngine
 
@@ -27,7 +27,7 @@ class Engine(Protocol):
 
     def run(self, phys_par): ...
 
-    def check(self, phys_par) -> Disagreement | None: ...
+    def check(self, phys_par) -> Checked | None: ...
 
 
 def make(choice: str, precision: str, model: CellModel) -> tuple[Engine, str]:

@@ -26,6 +26,8 @@ from nrn_mlfit import lastword
 from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import CellError, MlfitError
 from nrn_mlfit.simulator import engines
+from nrn_mlfit.simulator.lanes import AnotherCell
+from nrn_mlfit.simulator.neuron import NeuronEngine
 
 LEAK_BYTES = 500 * 2**20  # a worker that has grown by this much since its first set makes room for a new one
 MEMORY_BYTES = 4 * 2**30  # and none may hold more: beyond it malloc fails, before the machine runs out of memory
@@ -58,6 +60,11 @@ class Ready:
     made_with: dict[str, str]
     why: str
 
+    @property
+    def told(self) -> str:
+        """The engine's name, and why it is not the fast one."""
+        return f"{self.name} ({self.why})" if self.why else self.name
+
 
 @dataclass(frozen=True)
 class Failed:
@@ -69,7 +76,7 @@ class Failed:
 @dataclass(frozen=True)
 class Done:
     """A question is answered: with the status (n,) of the sets it was asked to run, or with what a check found, and the
-    CPU time it took. `leaving`: a fresh worker comes next."""
+    CPU time it took; with None if the sets must be asked for one by one. `leaving`: a fresh worker comes next."""
 
     answer: Any
     seconds: float
@@ -186,17 +193,30 @@ def _serve(connection, memory, task: Task):
             continue
         began = time.process_time()
         signal.setitimer(signal.ITIMER_PROF, limit)
-        if question == RUN:
-            traces, answer = engine.run(chunk)
-            volts[: len(traces)] = traces
-        else:
-            answer = engine.check(chunk)
+        answer, usable = _answer(engine, task.model, question, chunk, volts)
         signal.setitimer(signal.ITIMER_PROF, 0)
         first = first or _peak_bytes()
-        leaving = _peak_bytes() - first > LEAK_BYTES
+        leaving = not usable or _peak_bytes() - first > LEAK_BYTES
         connection.send(Done(answer, time.process_time() - began, leaving))
         if leaving:
             return
+
+
+def _answer(engine, model, question, chunk, volts) -> tuple[Any, bool]:
+    """The answer to a question about a chunk of sets (n, K), traces into volts; and whether the engine is usable after it."""
+    try:
+        if question == CHECK:
+            return engine.check(chunk), True
+        usable, (traces, status) = True, engine.run(chunk)
+    except AnotherCell:
+        if question == CHECK or len(chunk) > 1:
+            return None, False
+        usable, (traces, status) = (
+            False,
+            NeuronEngine(model).run(chunk),
+        )  # in a new cell: to set twice may not be to set once
+    volts[: len(traces)] = traces
+    return status, usable
 
 
 def _peak_bytes() -> int:

@@ -21,12 +21,15 @@ from nrn_mlfit.shards import Status
 from nrn_mlfit.simulator import keeper
 from nrn_mlfit.simulator.engines import MOST_LANES
 from nrn_mlfit.simulator.keeper import CHECK, RUN, Died, Done, Failed, Ready, Task
-from nrn_mlfit.simulator.lanes import Disagreement
+from nrn_mlfit.simulator.lanes import Checked
 
 CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from nrn_mlfit.simulator.keeper import main; main()"
 )
 FIRST_LIMIT = 600.0  # CPU seconds for the first chunk; after it there is experience:
+CHECK_TIMES = (
+    100  # sets' limits for a check: 8 of them, each in two engines, and 8 times more where NEURON is perturbed
+)
 TIMES_LONGEST = 30  # a chunk may take so many times the longest one so far,
 SHORTEST_LIMIT = 10.0  # but at least so long
 WALL_TIMES, WALL_EXTRA = 20, 60.0  # a worker that waits instead of computing is given up after 20 limits and a minute
@@ -47,7 +50,7 @@ class Worker:
     def __init__(self, model: CellModel, engine: str = "auto", limit: float | None = None, precision: str = "double"):
         protocol = model.protocol
         shape = (MOST_LANES, len(model.probes), len(protocol.stimuli), protocol.length)
-        self._limit, self._longest = limit, 0.0
+        self.model, self._limit, self._longest = model, limit, 0.0
         self._pid, self._fresh = 0, True
         memory = os.memfd_create("volts")
         os.truncate(memory, 8 * int(np.prod(shape)))
@@ -82,15 +85,20 @@ class Worker:
         """How many sets a chunk may have."""
         return self.made.lanes
 
-    def check(self, phys_par) -> Disagreement | None:
-        """The first of the sets phys_par (n, K) in which the engine is not plain NEURON; None if there is none."""
+    def check(self, phys_par) -> Checked:
+        """The sets phys_par (n, K) held against plain NEURON, up to the first that is not the same there."""
         answer = self._ask(phys_par, None, CHECK)
-        if isinstance(answer, Done) or len(phys_par) == 1:  # a set that kills a worker is told of when it runs
-            return answer.answer if isinstance(answer, Done) else None
-        for number, row in enumerate(phys_par):
-            if found := self.check(row[None]):
-                return replace(found, number=number)
-        return None
+        if isinstance(answer, Done) and answer.answer:
+            return answer.answer
+        compared = 0
+        for number, row in (
+            enumerate(phys_par) if len(phys_par) > 1 else ()
+        ):  # what a set does to a worker is told when it runs
+            alone = self.check(row[None])
+            compared += alone.compared
+            if alone.disagreement:
+                return Checked(compared, replace(alone.disagreement, number=number))
+        return Checked(compared)
 
     def run(self, phys_par, serve: Callable[[], object] | None = None):
         """volts (n, P, S, T) float mV and status (n,) of n <= lanes sets phys_par (n, K); `serve` is called meanwhile.
@@ -98,7 +106,7 @@ class Worker:
         The traces are valid until the next call. A set that takes the worker along has the status crashed or timeout.
         """
         answer = self._ask(phys_par, serve)
-        if isinstance(answer, Done):
+        if isinstance(answer, Done) and answer.answer is not None:
             return self._volts[: len(phys_par)], answer.answer
         if len(phys_par) > 1:
             return self._one_by_one(phys_par, serve)
@@ -106,9 +114,12 @@ class Worker:
         return self._volts[:1], np.array([answer], np.uint8)
 
     def _one_by_one(self, phys_par, serve):
-        """The sets of a chunk that took the worker along, each alone."""
-        pairs = [self.run(row[None], serve) for row in phys_par]
-        volts, status = (np.concatenate(part) for part in zip(*((v.copy(), s) for v, s in pairs), strict=True))
+        """The sets of a chunk that cannot be run together, each alone: one of them takes the worker along."""
+        pairs = []
+        for row in phys_par:
+            volts, status = self.run(row[None], serve)
+            pairs.append((volts.copy(), status))  # the next one writes over it
+        volts, status = (np.concatenate(part) for part in zip(*pairs, strict=True))
         return volts, status
 
     def _ask(self, phys_par, serve, question=RUN) -> Done | Status:
@@ -119,7 +130,7 @@ class Worker:
         """
         killed = 0
         while True:
-            fresh, limit = self._fresh, self._chunk_limit(len(phys_par)) if question == RUN else FIRST_LIMIT
+            fresh, limit = self._fresh, self._chunk_limit(len(phys_par)) if question == RUN else self._check_limit()
             self._connection.send((self._pid, question, np.asarray(phys_par), limit))
             answer = self._receive(serve, WALL_EXTRA + WALL_TIMES * limit)
             if isinstance(answer, Done):
@@ -136,6 +147,9 @@ class Worker:
         if self._limit:
             return self._limit * max(count, self.made.lanes)  # side by side, one set takes as long as all
         return max(SHORTEST_LIMIT, TIMES_LONGEST * self._longest) if self._longest else FIRST_LIMIT
+
+    def _check_limit(self) -> float:
+        return CHECK_TIMES * self._limit if self._limit else FIRST_LIMIT
 
     def _receive(self, serve, wall: float) -> Done | Died | Status:
         """What comes of a chunk: traces, a death, or the status timeout."""

@@ -17,7 +17,7 @@ from nrn_mlfit.errors import CellError
 from nrn_mlfit.shards import Status
 from nrn_mlfit.simulator import Session
 from nrn_mlfit.simulator.keeper import CHECK, Done
-from nrn_mlfit.simulator.lanes import Disagreement
+from nrn_mlfit.simulator.lanes import Checked, Disagreement
 from nrn_mlfit.simulator.worker import Worker
 
 MODEL = cells.load("izhikevich")
@@ -122,18 +122,20 @@ def test_what_is_wrong_with_a_cell_arrives_as_it_is():
 
 
 def test_sets_that_end_a_check_do_not_keep_it_from_the_others(worker, monkeypatch):
-    """The second set ends the worker, the fourth is not NEURON's."""
+    """The second set ends the worker, the third makes another cell, the fourth is not NEURON's."""
     wrong = Disagreement(0, DRAWS[3], None, None, None, "v")
 
     def ask(rows, serve, question):
         assert question == CHECK
         if (rows == DRAWS[1]).all(axis=1).any():
             return Status.CRASHED
-        return Done(wrong if (rows == DRAWS[3]).all(axis=1).any() else None, 0.0, False)
+        if (rows == DRAWS[2]).all(axis=1).any():
+            return Done(None, 0.0, True)
+        return Done(Checked(len(rows), wrong if (rows == DRAWS[3]).all(axis=1).any() else None), 0.0, False)
 
     monkeypatch.setattr(worker, "_ask", ask)
-    assert worker.check(DRAWS[:3]) is None
-    assert worker.check(DRAWS) == replace(wrong, number=3)
+    assert worker.check(DRAWS[:3]) == Checked(1)
+    assert worker.check(DRAWS) == Checked(2, replace(wrong, number=3))
 
 
 def test_the_limit_of_a_set_holds_for_all_that_run_together(worker):

@@ -5,9 +5,9 @@ read the model (modfile, walk, cable) -> plan the layout (groups, survey, tasks,
 source) -> compile (compiling) -> run (engine)
 """
 
-from nrn_mlfit.simulator.lanes.check import Disagreement
+from nrn_mlfit.simulator.lanes.check import Checked, Disagreement
 from nrn_mlfit.simulator.lanes.describe import describe
 from nrn_mlfit.simulator.lanes.engine import LaneEngine
-from nrn_mlfit.simulator.lanes.outside import Outside
+from nrn_mlfit.simulator.lanes.outside import AnotherCell, Outside
 
-__all__ = ["Disagreement", "LaneEngine", "Outside", "describe"]
+__all__ = ["AnotherCell", "Checked", "Disagreement", "LaneEngine", "Outside", "describe"]

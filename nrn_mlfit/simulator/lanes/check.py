@@ -8,10 +8,6 @@ import numpy as np
 
 from nrn_mlfit.simulator.agreement import Bounds, Difference, examine
 
-FIRST_SIGN = (
-    1e-9  # the relative difference of a variable that counts as one, far above what rounding does in a few steps
-)
-
 
 @dataclass(frozen=True)
 class Disagreement:
@@ -25,41 +21,52 @@ class Disagreement:
     began: str
 
 
-def first_disagreement(engine, neuron, phys_par, bounds: Bounds) -> Disagreement | None:
-    """The first of the sets phys_par (n, K) in which the lane engine differs from NEURON by more than `bounds` and than
-    NEURON differs from itself where a last digit is changed."""
+@dataclass(frozen=True)
+class Checked:
+    """What came of sets in both engines: how many gave a trace in NEURON, and the first one that is not the same."""
+
+    compared: int
+    disagreement: Disagreement | None = None
+
+
+def compare_with_neuron(engine, neuron, phys_par, bounds: Bounds) -> Checked:
+    """The sets phys_par (n, K) in the lane engine and in NEURON, up to the first in which they differ by more than
+    `bounds`, and than NEURON differs from itself where a last digit is changed."""
     others, statuses = engine.run(phys_par)
+    compared = 0
     for number, row in enumerate(phys_par):
         truth, status = neuron.run(row[None])
         if status[0] == statuses[number] != 0:
             continue
         found = examine(engine.session, row, truth[0], others[number], bounds)
+        compared += int(status[0] == 0)
         if found.verdict == "differs" or status[0] != statuses[number]:
-            return Disagreement(number, row, truth[0], others[number], found, _beginning(engine, row))
-    return None
+            began = _beginning(engine, row, bounds)
+            return Checked(compared, Disagreement(number, row, truth[0], others[number], found, began))
+    return Checked(compared)
 
 
-def _beginning(engine, row) -> str:
+def _beginning(engine, row, bounds) -> str:
     """The first step after which a variable differs, found by halving, and which variable at which place."""
     low, high = 0, engine.steps
-    if not (last := _worst(engine, row, high)):
+    if not (last := _worst(engine, row, high, bounds)):
         return "no variable differs at the end of the window"
     while high - low > 1:
         middle = (low + high) // 2
-        found = _worst(engine, row, middle)
+        found = _worst(engine, row, middle, bounds)
         low, high, last = (low, middle, found) if found else (middle, high, last)
     name, here, there = last
     time = high * engine.model.step
     return f"{name} is {here:.10g} instead of {there:.10g} at {time:g} ms"
 
 
-def _worst(engine, row, steps) -> tuple[str, float, float] | None:
+def _worst(engine, row, steps, bounds) -> tuple[str, float, float] | None:
     """(variable and place, here, in NEURON) of what differs most after some steps; None if nothing does."""
     here, there = engine.state_after(row, steps), engine.neuron_after(row, steps)
     scale = np.maximum(np.maximum(np.abs(here), np.abs(there)), 1e-6)
     apart = np.abs(here - there) / scale
     apart = np.where(np.isnan(apart), np.inf, apart)
-    if not apart.size or apart.max() <= FIRST_SIGN:
+    if not apart.size or apart.max() <= bounds.first_sign:
         return None
     worst = int(apart.argmax())
     return list(_names(engine.plan))[worst], float(here[worst]), float(there[worst])
@@ -67,7 +74,7 @@ def _worst(engine, row, steps) -> tuple[str, float, float] | None:
 
 def _names(plan) -> Iterator[str]:
     """What each gathered entry is called: a variable, and the place it is at."""
-    groups = {task.array(n): task.group for task in plan.tasks for n in task.reads | task.states}
+    groups = {task.group.array(n): task.group for task in plan.tasks for n in task.reads | task.states}
     for array in plan.gathered:
         if array.name in plan.nodes:
             nodes = plan.nodes[array.name]

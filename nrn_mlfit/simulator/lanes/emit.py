@@ -183,7 +183,8 @@ def literal(value: float) -> str:
 
 
 def identifier(name: str) -> str:
-    return name.replace(".", "_")
+    """The name of an array, a table or a function in C++; the $ keeps apart what the dot does."""
+    return name.replace(".", "$")
 
 
 def _is_expm1(e) -> bool:

@@ -5,12 +5,10 @@ import ctypes
 import numpy as np
 
 from nrn_mlfit.cells import CellModel
-from nrn_mlfit.errors import CellError
 from nrn_mlfit.shards import Status
 from nrn_mlfit.simulator.agreement import DOUBLE, MIXED
 from nrn_mlfit.simulator.lanes import compiling
-from nrn_mlfit.simulator.lanes.check import Disagreement, first_disagreement
-from nrn_mlfit.simulator.lanes.outside import Outside
+from nrn_mlfit.simulator.lanes.check import Checked, compare_with_neuron
 from nrn_mlfit.simulator.lanes.plan import make_plan
 from nrn_mlfit.simulator.lanes.source import generate
 from nrn_mlfit.simulator.neuron import NeuronEngine, judge
@@ -41,15 +39,18 @@ class LaneEngine:
         self.session = session or Session(model)
         self.plan = make_plan(self.session)
         self.source = generate(self.plan)
-        self._code = compiling.load(compiling.library_of(self.source, precision, instruction_set))
+        program = compiling.program_of(self.source, precision, instruction_set)
+        self._code, self.made_with = compiling.load(program.library), program.made_with
         self.width = self._code.lanes_count()
         self._rows = self.plan.rows()
-        self.made_with = {"g++": compiling.compiler()}
         self.steps = (model.protocol.stop - 1) * model.substeps
         self.played = [played(s, model.protocol.stop, model.step, self.steps) for s in model.protocol.stimuli]
 
     def run(self, phys_par):
-        """volts (n, P, S, T) float mV in the window and status (n,) of the sets phys_par (n, K)."""
+        """volts (n, P, S, T) float mV in the window and status (n,) of the sets phys_par (n, K).
+
+        Raises AnotherCell where one of them makes another cell than the program was made for.
+        """
         protocol, count = self.model.protocol, len(phys_par)
         volts = np.zeros((count, len(self.model.probes), len(protocol.stimuli), protocol.length))
         status = np.full(count, Status.OK, np.uint8)
@@ -63,9 +64,9 @@ class LaneEngine:
             status[row] = judge(volts[row])
         return volts, status
 
-    def check(self, phys_par) -> Disagreement | None:
-        """The first of the sets phys_par (n, K) in which plain NEURON says something else; None if there is none."""
-        return first_disagreement(self, NeuronEngine(self.model, self.session), phys_par, self._bounds)
+    def check(self, phys_par) -> Checked:
+        """The sets phys_par (n, K) held against plain NEURON, up to the first that it says something else of."""
+        return compare_with_neuron(self, NeuronEngine(self.model, self.session), phys_par, self._bounds)
 
     def state_after(self, parameters, steps: int):
         """What is stored for a set (K,) under the first stimulus after some steps, (gathered entries,)."""
@@ -88,8 +89,6 @@ class LaneEngine:
         for row, parameters in enumerate(phys_par):
             try:
                 readings.append(self.plan.reader.read(parameters, stimulus, self.model.protocol.stop))
-            except Outside as reason:
-                raise CellError(f"{reason}; simulate with --engine neuron") from None
             except RuntimeError:
                 status[row] = Status.HOC_ERROR
                 readings.append(np.where(np.isnan(self.plan.expected), 0.0, self.plan.expected))

@@ -151,7 +151,8 @@ def add(*summands) -> Expression:
             rest = add(*(multiply(c, divide_by(t, common)) for c, t in kept))
             return multiply(_product(common), rest)
     first = kept[0][0]
-    return _scale(first, _make("sum", constant / first, tuple((c / first, t) for c, t in kept)))
+    whole = constant / first + 0.0  # + 0.0: no -0.0, which would be another number to look up
+    return _scale(first, _make("sum", whole, tuple((c / first, t) for c, t in kept)))
 
 
 def _common_factors(terms) -> dict[Expression, int]:

@@ -34,6 +34,10 @@ class Group:
     instances: int  # of the mechanism, in all groups
     driven: str = ""
 
+    def array(self, variable: str) -> str:
+        """The array that holds a variable: an ion's own, or MECHANISM.VARIABLE, which no two of them share."""
+        return variable if variable in self.mod.ion_variables else f"{self.name}.{variable}"
+
     @property
     def written(self) -> set[str]:
         """The variables that a step leaves changed."""
@@ -62,7 +66,7 @@ def read_groups(model: CellModel, cable: Cable, injector: Injector) -> list[Grou
         driven = [site for site in sites if site.owner == injector.process]
         others = [site for site in sites if site not in driven]
         groups += [_group(name, mod, others, len(sites), "")] if others else []
-        groups += [_group(f"{name}_driven", mod, driven, len(sites), injector.variable)] if driven else []
+        groups += [_group(f"{name}.driven", mod, driven, len(sites), injector.variable)] if driven else []
     for group in groups:
         if own := group.written & set(MADE_BY_US):
             raise Outside(f"{group.mod.name}: sets {', '.join(sorted(own))}")

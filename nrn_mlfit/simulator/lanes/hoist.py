@@ -36,7 +36,7 @@ class _Hoister:
 
     def _without_constant_parts(self, e) -> Expression:
         if self._is_constant(e):
-            return e if e.kind in ("comparison", "logic") else self._named(e)
+            return rebuilt_from(e, self.of) if e.kind in ("comparison", "logic") else self._named(e)
         coefficient, base = scaled(e)
         if base.kind == "product":
             return self._product(coefficient, base)
@@ -61,7 +61,7 @@ class _Hoister:
         ]
         if len(constant) > 1 or (constant and e.value):
             return add(self._named(add(e.value, *constant)), *moving)
-        return add(e.value, *constant, *moving)
+        return add(e.value, *map(self._named, constant), *moving)
 
 
 def rebuilt_from(e: Expression, change) -> Expression:

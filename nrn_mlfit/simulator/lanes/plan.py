@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 
 from nrn_mlfit.cells import place
-from nrn_mlfit.errors import CellError
 from nrn_mlfit.simulator.door import hoc
 from nrn_mlfit.simulator.lanes import cable as cables
 from nrn_mlfit.simulator.lanes.cable import Cable
 from nrn_mlfit.simulator.lanes.expressions import Expression, symbol, symbols
 from nrn_mlfit.simulator.lanes.groups import nernst, read_groups
-from nrn_mlfit.simulator.lanes.outside import Outside
+from nrn_mlfit.simulator.lanes.outside import AnotherCell, Outside
 from nrn_mlfit.simulator.lanes.survey import DRAWS, Reader, candidates
 from nrn_mlfit.simulator.lanes.tables import Filled, fill
 from nrn_mlfit.simulator.lanes.tasks import Task, constants, make_task
@@ -69,7 +68,7 @@ class Plan:
         sites = [site.node for site in task.group.sites]
         if name in ("v", "area"):
             return name, sites
-        array = task.array(name)
+        array = task.group.array(name)
         if array in self.nodes:
             return array, [self.nodes[array].index(node) for node in sites]
         return array, [0] * len(sites) if self.arrays[array].count == 1 else list(range(len(sites)))
@@ -80,7 +79,7 @@ class Plan:
         return np.concatenate([np.arange(s.start, s.stop) for s in slices]) if slices else np.zeros(0, int)
 
     def check(self, readings):
-        """Raises CellError where readings (n, entries) are not as the plan took them to be for all sets.
+        """Raises AnotherCell where readings (n, entries) are not as the plan took them to be for all sets.
 
         `expected` (entries,) is NaN where sets may differ.
         """
@@ -89,9 +88,8 @@ class Plan:
         if len(wrong):
             row, entry = wrong[0][0], int(np.flatnonzero(fixed)[wrong[0][1]])
             name = next(n for n, s in self.reader.where.items() if s.start <= entry < s.stop)
-            raise CellError(
-                f"{name} was {self.expected[entry]:g} in {DRAWS} draws and is {readings[row, entry]:g} in this set, so "
-                "that the lane engine planned for another cell; simulate with --engine neuron"
+            raise AnotherCell(
+                f"{name} was {self.expected[entry]:g} in {DRAWS} draws and is {readings[row, entry]:g} in this set"
             )
 
 
@@ -126,7 +124,7 @@ class _Planner:
             tables |= {t.name: fill(t, known) for t in group.tables.values()}
             tasks.append(make_task(group, known, self._survey, changing, self._wanted(group)))
         probes = [self._probe(site) for site in self._model.probes.values()]
-        probed = [t for t in tasks if any(t.array(s) == array for s in t.states for array, _ in probes)]
+        probed = [t for t in tasks if any(t.group.array(s) == array for s in t.states for array, _ in probes)]
         if all(array != "v" for array, _ in probes) and not any(_meets_cable(t) for t in probed):
             return self._put_together(probed, [], tables, probes, {})
         base = {name: self._stored(name) for name in OF_THE_CABLE}
@@ -149,7 +147,7 @@ class _Planner:
         for group in self._groups:
             for k, site in enumerate(group.sites):
                 if site.owner == process and spot.name in group.written:
-                    return f"{group.name}_{spot.name}", k
+                    return group.array(spot.name), k
         raise Outside(f"probe {text}: no step changes it")
 
     def _reversal(self, ion) -> Reversal | None:
@@ -177,14 +175,16 @@ class _Planner:
             arrays |= {n: self._stored(n) for n in sorted(symbols(reversal.value) | {reversal.name})}
         for task in tasks:
             for name in sorted((task.reads | task.states) - {"t", "v", task.group.driven} - set(task.start)):
-                array = "area" if name == "area" else task.array(name)
+                array = "area" if name == "area" else task.group.array(name)
                 in_cable = array in currents
                 arrays[array] = (
                     Array(array, len(nodes[array]), "scratch") if in_cable else self._variable(task, name, array)
                 )
             if task.group.mod.is_point and task.currents:
                 arrays["area"] = self._stored("area")
-            arrays |= {task.array(n): Array(task.array(n), len(task.group.sites), "made") for n in task.start}
+            arrays |= {
+                task.group.array(n): Array(task.group.array(n), len(task.group.sites), "made") for n in task.start
+            }
         reader, expected = self._reader(arrays)
         return Plan(self._cable, arrays, tasks, reversals, tables, nodes, probes, self._model.step, reader, expected)
 

@@ -174,7 +174,7 @@ class _Source:
 
     def _loop(self, task, phase, body) -> str:
         """A function that does something for all instances of a mechanism; its name."""
-        name = f"{phase}_{task.group.name}"
+        name = identifier(f"{phase}.{task.group.name}")
         self._functions += [
             f"static void {name}(Cells &c, double t, double stimulus) {{",
             f"    for (int j = 0; j < {len(task.group.sites)}; j++) {{",
@@ -267,7 +267,7 @@ class _Source:
 
     def _word(self, array) -> str:
         """An array's name in C++: of what an ion may be called, else or exp could come."""
-        return f"{array}_" if array in self._plan.nodes else array
+        return f"{array}_" if array in self._plan.nodes else identifier(array)
 
     # ---- The cable ----
 
@@ -308,7 +308,7 @@ class _Source:
     def _interface(self) -> list[str]:
         plan = self._plan
         probes = "\n".join(
-            f"            store(to + {k} * LANES, cells.{array}[{entry}]);"
+            f"            store(to + {k} * LANES, cells.{self._word(array)}[{entry}]);"
             for k, (array, entry) in enumerate(plan.probes)
         )
         count = sum(a.count for a in plan.gathered)

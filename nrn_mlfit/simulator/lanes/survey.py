@@ -11,7 +11,7 @@ from nrn_mlfit.simulator.door import hoc
 from nrn_mlfit.simulator.lanes.cable import NO_MEMBRANE, Cable, couplings, makeup
 from nrn_mlfit.simulator.lanes.expressions import symbols
 from nrn_mlfit.simulator.lanes.groups import MADE_BY_US, Group
-from nrn_mlfit.simulator.lanes.outside import Outside
+from nrn_mlfit.simulator.lanes.outside import AnotherCell, Outside
 from nrn_mlfit.simulator.session import Session, advance
 from nrn_mlfit.stimuli import Stimulus
 
@@ -69,7 +69,7 @@ class Reader:
     def read(self, phys_par, stimulus: Stimulus, stop: int, steps: int = 0):
         """The readings (entries,) of a set phys_par (K,) at t = 0 under a stimulus, or after some steps of NEURON's.
 
-        What HOC raises comes through; Outside is raised where the set makes another cell.
+        What HOC raises comes through; AnotherCell is raised where the set makes one.
         """
         self._session.set(phys_par)
         with self._session.begun(stimulus, stop):
@@ -84,7 +84,7 @@ class Reader:
         """NEURON counts how often it had to put the cell together anew; only then is there something to compare."""
         changes = hoc().CVode().structure_change_count()
         if changes != self._changes and makeup(self._session.cell) != self._made_of:
-            raise Outside("parameters change the segments, mechanisms or point processes of the cell")
+            raise AnotherCell("parameters change the segments, mechanisms or point processes of the cell")
         self._changes = changes
 
     def survey(self) -> Survey:
@@ -132,16 +132,14 @@ def inputs(group: Group) -> set[str]:
 def _candidate(group, name) -> Candidate | None:
     mod = group.mod
     if name == "diam":
-        return Candidate(f"{group.name}_diam", len(group.sites), [_segment(site)._ref_diam for site in group.sites])
+        return Candidate(group.array("diam"), len(group.sites), [_segment(site)._ref_diam for site in group.sites])
     if name in MADE_BY_US or name == group.driven or name in mod.ion_variables:
         return None
     if name in mod.ranges or name in mod.states:
         shown = name if mod.is_point else f"{name}_{mod.name}"
-        return Candidate(
-            f"{group.name}_{name}", len(group.sites), [getattr(s.owner, f"_ref_{shown}") for s in group.sites]
-        )
+        return Candidate(group.array(name), len(group.sites), [getattr(s.owner, f"_ref_{shown}") for s in group.sites])
     if name in mod.global_variables:
-        return Candidate(f"{group.name}_{name}", 1, read=lambda: [getattr(hoc(), f"{name}_{mod.name}")])
+        return Candidate(group.array(name), 1, read=lambda: [getattr(hoc(), f"{name}_{mod.name}")])
     return None
 
 

@@ -29,17 +29,13 @@ class Task:
         parts = (self.start, self.currents, self.current, self.state)
         return symbols(*(e for part in parts for e in part.values())) - set(self.start)
 
-    def array(self, name: str) -> str:
-        """The array that holds one of the group's variables."""
-        return name if name in self.group.mod.ion_variables else f"{self.group.name}_{name}"
-
 
 def constants(group: Group, survey: Survey, changing: set[str], dt: float, celsius: float) -> Known:
     """The symbols of a group that are the same number in all instances and all draws; `changing`: those of ions that
     steps change."""
     known = {symbol("dt"): number(dt), symbol("celsius"): number(celsius)}
     for name in inputs(group) - group.written - changing - {group.driven}:
-        array = name if name in group.mod.ion_variables else f"{group.name}_{name}"
+        array = group.array(name)
         if array in survey.where and (value := survey.constant(array)) is not None:
             known[symbol(name)] = number(value)
     return known
@@ -97,7 +93,7 @@ def _hidden(group, known, survey) -> dict[str, Expression]:
     read |= symbols(*columns) - own - {str(s.value) for s in known}
     held = {}
     for name in sorted(read - shown):
-        if f"{group.name}_{name}" in survey.where:
+        if group.array(name) in survey.where:
             continue
         if name not in group.initial.values:
             raise Outside(f"{group.mod.name}: {name} is read before INITIAL or a step sets it")

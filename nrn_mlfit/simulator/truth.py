@@ -1,0 +1,51 @@
+"""NEURON is the truth: the first sets that a faster engine simulates go through plain NEURON, too."""
+
+from collections.abc import Callable
+
+from nrn_mlfit import progress
+from nrn_mlfit.errors import EngineError
+from nrn_mlfit.simulator.lanes import Disagreement
+from nrn_mlfit.simulator.neuron import NeuronEngine
+from nrn_mlfit.simulator.worker import Worker
+
+CHECKED = 8  # sets whose traces must be NEURON's
+TRIED = 64  # sets among which so many with a trace are sought
+
+
+def check_engine(
+    worker: Worker,
+    phys_par,
+    first: int = 0,
+    report: progress.Report = progress.silent,
+    draw: Callable[[Disagreement], object] | None = None,
+):
+    """Compare a worker's engine with plain NEURON on the first 8 of the sets phys_par (n, K) that give a trace.
+
+    Raises EngineError where they differ, after `draw` has drawn how; `first` is the number of the first set.
+    """
+    engine, compared, tried = worker.made.name, 0, 0
+    if engine == NeuronEngine.name:
+        return
+    while compared < CHECKED and tried < min(len(phys_par), TRIED):
+        some = phys_par[tried : tried + CHECKED - compared]
+        found = worker.check(some)
+        if found.disagreement:
+            if draw:
+                draw(found.disagreement)
+            raise EngineError(
+                f"{worker.model.name}: in set {first + tried + found.disagreement.number} engine {engine} differs from "
+                f"plain NEURON: {_apart(found.disagreement.difference)}; {found.disagreement.began}. Simulate with "
+                "--engine neuron, and please report it"
+            )
+        compared, tried = compared + found.compared, tried + len(some)
+    report(
+        f"{compared} set{'s' * (compared != 1)} compared with plain NEURON: the same"
+        if compared
+        else f"none of the first {tried} sets gives a trace, so that nothing was compared with plain NEURON"
+    )
+
+
+def _apart(difference) -> str:
+    if not difference.same_counts:
+        return "another number of spikes, or another status"
+    return f"spikes up to {difference.shift:.2g} ms and voltages up to {difference.apart:.2g} mV apart"
