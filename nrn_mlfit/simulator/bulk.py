@@ -149,7 +149,7 @@ def _announce(team, model, report):
 
 def _check(worker, phys_par, first, samples, report, draw):
     """What must be true of an engine before a run is begun, of the sets phys_par (n, K) from the first on."""
-    _check_memory(worker, *phys_par[:2, None], first)
+    _check_memory(worker, phys_par[:1], phys_par[1:2], first)
     check_engine(worker, phys_par[:samples], first, report, draw)
 
 

@@ -59,7 +59,9 @@ def test_the_summary_counts_what_was_done(command, tmp_path):
     words = ("simulate", "izhikevich", "--sets-a-shard", 4, "-o", tmp_path / "run")
     first = command(*words, "-n", 6)
     assert re.match(
-        r"engine: lanes-double\n6 sets in \d+ s, [\d.]+/s\nfailed: none\nspikes a trace: median ", first.stdout
+        r"engine: lanes-double\n6 sets compared with plain NEURON: the same\n"
+        r"6 sets in \d+ s, [\d.]+/s\nfailed: none\nspikes a trace: median ",
+        first.stdout,
     )
     assert re.search(r"silent: 0\.0%\nvoltage: -\d\d\.\d to \d\d\.\d mV\n$", first.stdout)
     more = command(*words, "-n", 10)
