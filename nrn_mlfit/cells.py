@@ -311,6 +311,11 @@ def _parameter(name, held) -> Parameter:
     targets = held.get("sets", [name])
     targets = tuple(str(t) for t in (targets if isinstance(targets, list) else [targets]))
     for target in targets:
+        if target.startswith("nseg."):
+            raise CellError(
+                f"parameter {name}: {target} would draw the number of segments, which is no quantity of the cell; set nseg in "
+                "the template"
+            )
         if not any(PLACES[kind].fullmatch(target) for kind in ("range", "point", "procedure")):
             raise CellError(
                 f"parameter {name}: {target!r} sets nothing; write VARIABLE.LIST (gbar_na.somatic), "

@@ -18,7 +18,7 @@ from nrn_mlfit.simulator.mechanisms import names_in
 from nrn_mlfit.stimuli import Protocol
 
 OURS = {"fit.hoc", "fitted_cell.hoc"}
-SECTION_VARIABLES = ("L", "Ra", "nseg", "diam", "cm")  # in every section, whatever mechanisms it has
+EVERYWHERE = ("L", "Ra", "diam", "cm")  # in every section, whatever mechanisms it has
 BUILT_IN = ("pas", "hh", "extracellular")
 ION = re.compile(r"[ei]([a-z]\w*)|([a-z]\w*)[io]")  # ena, ina; nai, nao
 
@@ -88,7 +88,7 @@ def _plain(text) -> str:
 def _loading(model, template) -> list[str]:
     """Load the template, after a look whether the channels that the parameters belong to are there."""
     places = [place(target) for p in model.space.parameters for target in p.sets]
-    needed = sorted({spot.name for spot in places if spot.kind == "range" and spot.name not in SECTION_VARIABLES})
+    needed = sorted({spot.name for spot in places if spot.kind == "range" and spot.name not in EVERYWHERE})
     missing = 'execerror("the channels are not loaded: type  nrnivmodl mod  in this folder first", "")'
     guards = [f'if (!name_declared("{variable}")) {{ {missing} }}' for variable in needed]
     return [*guards, f'if (!name_declared("{template}")) {{ load_file(1, "{model.hoc.name}") }}']
@@ -120,7 +120,7 @@ def _assignment(name, target, mechanisms) -> list[str]:
 def _if_there(variable, mechanisms) -> str:
     """Only sections with the mechanism of `gbar_na` (or the ion of `ena`) can have it set; names may hold underscores."""
     owners = [name for name in mechanisms if variable.endswith(f"_{name}")]
-    if not owners and variable not in SECTION_VARIABLES and (ion := ION.fullmatch(variable)):
+    if not owners and variable not in EVERYWHERE and (ion := ION.fullmatch(variable)):
         owners = [f"{ion[1] or ion[2]}_ion"]
     return f'if (ismembrane("{max(owners, key=len)}")) ' if owners else ""
 

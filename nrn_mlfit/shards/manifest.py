@@ -12,6 +12,7 @@ NAME = "run.json"
 LIBRARIES = ("neuron", "numpy", "h5py")  # what the traces, the draws and the files are made with
 NAMED_AT_MOST = 5
 HASHES = ("content_hash", "cell_hash", "protocol_hash")
+MADE_WITH = ("versions.program ", "versions.g++ ")  # versions that an engine adds
 
 
 def describe(model: CellModel, seed: int, sets_a_shard: int, engine: str, made_with: dict | None = None) -> dict:
@@ -49,14 +50,39 @@ def check_same(folder, there: dict, here: dict):
     """Raises ShardError, naming the differences, unless the run that `folder` holds has the manifest `here`."""
     if there == here:
         return
-    told = list(differences(there, here))
+    told = [d for d in differences(there, here) if not (_another_engine(there, here) and d.startswith(MADE_WITH))]
     more = f" and {len(told) - NAMED_AT_MOST} more" if len(told) > NAMED_AT_MOST else ""
     reason = ""
     if there.get("instruction_set") != here["instruction_set"]:
         reason = " (on another instruction set the last bits differ; go on on a machine like the first)"
+    on = _way_on(there, here)
     raise ShardError(
-        f"{folder}: holds another run: {', '.join(told[:NAMED_AT_MOST])}{more}{reason}; choose another folder with -o"
+        f"{folder}: holds another run: {', '.join(told[:NAMED_AT_MOST])}{more}{reason}; "
+        f"{on and f'add {on} to go on with it, or '}choose another folder with -o"
     )
+
+
+def _way_on(there, here) -> str:
+    """The options of `simulate` that ask for the run that is there, where options make all the difference."""
+    changed = {key for key in {**there, **here} if there.get(key) != here.get(key)}
+    if _another_engine(there, here):
+        changed.discard("versions")
+    if changed - set(OPTIONS):
+        return ""
+    return " ".join(option(there[key]) for key, option in OPTIONS.items() if key in changed and key in there)
+
+
+def _another_engine(there, here) -> bool:
+    """Whether it is another engine that makes the versions differ, if they do: each is made with something else."""
+    libraries = ("nrn_mlfit", *LIBRARIES)
+    same = all(there.get("versions", {}).get(name) == here["versions"].get(name) for name in libraries)
+    return same and there.get("engine") != here["engine"]
+
+
+def _engine_option(name: str) -> str:
+    """The options that give the engine of a name: neuron, or lanes-PRECISION."""
+    engine, _, precision = name.partition("-")
+    return f"--engine {engine}" + (f" --precision {precision}" if precision not in ("", "double") else "")
 
 
 def differences(there, here):
@@ -80,3 +106,6 @@ def _leaves(held, path=""):
         return
     for key, value in pairs:
         yield from _leaves(value, f"{path}.{key}" if path else str(key))
+
+
+OPTIONS = {"engine": _engine_option, "seed": "--seed {}".format, "sets_a_shard": "--sets-a-shard {}".format}

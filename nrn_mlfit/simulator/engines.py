@@ -15,7 +15,7 @@ from nrn_mlfit.simulator.lanes.compiling import PRECISIONS
 from nrn_mlfit.simulator.neuron import NeuronEngine
 
 CHOICES = ("auto", "lanes", "neuron")
-MOST_LANES = 32  # of any engine
+MOST_LANES = LaneEngine.lanes  # of any engine
 
 
 class Engine(Protocol):
@@ -41,17 +41,23 @@ def make(choice: str, precision: str, model: CellModel) -> tuple[Engine, str]:
             f"{', '.join(PRECISIONS)}"
         )
     if choice == "neuron":
+        if precision != "double":
+            raise ParameterError(f"precision {precision}: is for engine lanes only; leave it out, or take engine lanes")
         return NeuronEngine(model), ""
     try:
         return LaneEngine(model, precision), ""
+    except Outside as reason:
+        if choice == "lanes":
+            raise Outside(f"{model.name}: not for the lane engine: {reason}; simulate with --engine neuron") from None
+        why = str(reason)
     except Exception as reason:
         if choice == "lanes" or not (why := _why_neuron(reason)):
             raise
-    return NeuronEngine(model), why
+    return NeuronEngine(model), why + ("; in double precision" if precision != "double" else "")
 
 
 def _why_neuron(reason: Exception) -> str:
     """Why plain NEURON can do what the lane engine can't; empty where it can't either: the cell itself is at fault."""
-    if isinstance(reason, Outside | MachineError):  # without a compiler NEURON's mechanisms may yet be built
+    if isinstance(reason, MachineError):  # without a compiler NEURON's mechanisms may yet be built
         return str(reason)
     return "" if isinstance(reason, MlfitError) else f"the lane engine failed with {reason!r}, please report it"

@@ -63,7 +63,7 @@ class Ready:
     @property
     def told(self) -> str:
         """The engine's name, and why it is not the fast one."""
-        return f"{self.name} ({self.why})" if self.why else self.name
+        return f"{self.name}, as lanes cannot be used ({self.why})" if self.why else self.name
 
 
 @dataclass(frozen=True)

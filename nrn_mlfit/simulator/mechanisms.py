@@ -24,6 +24,8 @@ NAME = re.compile(r"\b(?:SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)")
 COMMENT = re.compile(r"\bCOMMENT\b.*?\bENDCOMMENT\b|^\s*TITLE[^\n]*|[:?][^\n]*", re.DOTALL | re.MULTILINE)
 LIBRARY = "libnrnmech.so"
 TOOLS = ("g++", "make", "perl")
+OF_NMODL = re.compile(r"Error: ([^\0]{1,300}?)\s+at line (\d+) in file (\S+)")
+OF_GCC = re.compile(r"(\w+)\.cpp:\d+:\d+: error: (.{1,200})")
 _loaded: dict[str, str] = {}  # mechanism -> key of the build it came from
 _keys: set[str] = set()  # of the builds loaded
 
@@ -146,7 +148,8 @@ def _compile(folder, target):
     with tempfile.TemporaryDirectory(prefix="nrn_mlfit-") as work:
         for path in folder.glob("*.mod"):
             shutil.copy(path, work)
-        done = subprocess.run([nrnivmodl()], cwd=work, capture_output=True, text=True, errors="replace")
+        env = {"MAKEFLAGS": f"-j{os.cpu_count()}"} | os.environ
+        done = subprocess.run([nrnivmodl()], cwd=work, capture_output=True, text=True, errors="replace", env=env)
         made = next(Path(work).glob(f"*/**/{LIBRARY}"), None)
         if done.returncode or not made:
             raise MechanismError(
@@ -167,7 +170,12 @@ def _publish(made, target):
 
 
 def _cause(done) -> str:
-    """The line of the compiler's output that says most."""
+    """What the compilers say is wrong, with the MOD file and, where NMODL found it, the line."""
+    if found := OF_NMODL.search(done.stdout + done.stderr):
+        said, line, file = found.groups()
+        return f"{file}, line {line}: {' '.join(said.split())}"
+    if found := OF_GCC.search(done.stderr):
+        return f"{found[1]}.mod: {found[2]}"
     said = (line.strip() for line in (done.stdout + "\n" + done.stderr).splitlines())
     lines = [line for line in said if line and not line.startswith("NOTE")]
     telling = [line for line in lines if re.search(r"error|syntax|undefined|not declared", line, re.IGNORECASE)]
@@ -201,6 +209,6 @@ def _refuse_other_versions(names):
     taken = [name for name in names if name in _loaded or _exists(name)]
     if taken:
         raise MechanismError(
-            f"{', '.join(taken)}: already loaded in this process from other MOD files; NEURON can hold one version, "
-            "so start a new Python (and import nrn_mlfit before neuron)"
+            f"{', '.join(taken)}: a name that NEURON knows already, of a mechanism from other MOD files or of HOC; it can hold "
+            "one of each, so start a new Python and import nrn_mlfit before neuron, or give the mechanism another name"
         )

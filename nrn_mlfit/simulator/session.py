@@ -15,7 +15,7 @@ from nrn_mlfit.simulator.door import hoc, load_file
 from nrn_mlfit.simulator.mechanisms import load_mechanisms
 from nrn_mlfit.stimuli import Stimulus
 
-SECTION_VARIABLES = ("L", "Ra", "nseg")  # one value a section; everything else is set in every segment
+SECTION_VARIABLES = ("L", "Ra")  # one value a section; everything else is set in every segment
 
 
 class Session:
@@ -60,7 +60,33 @@ _templates: dict[str, str] = {}  # template -> sha256 of the files it came from
 
 
 def build_cell(model: CellModel):
-    """A new instance of the model's template with its geometry settings, mechanisms loaded, parameters nominal."""
+    """A new instance of the model's template with its geometry settings, mechanisms loaded, parameters nominal.
+
+    Raises CellError where it does not build, or where its HOC asks for another integration than implicit Euler.
+    """
+    before = _integration()
+    cell = _instance(model)
+    if (after := _integration()) != before:
+        _integrate(*before)
+        asked = "sets secondorder" if after[0] != before[0] else "turns CVode on"
+        raise CellError(
+            f"{model.hoc}: {asked}, but cells are simulated with NEURON's implicit Euler at the fixed step dt; take that "
+            "line out, and set dt in the cell file"
+        )
+    return cell
+
+
+def _integration() -> tuple[int, bool]:
+    """(secondorder, whether CVode is active)"""
+    return int(hoc().secondorder), bool(hoc().CVode().active())
+
+
+def _integrate(order, variable):
+    hoc().secondorder = order
+    hoc().CVode().active(variable)
+
+
+def _instance(model):
     h = hoc()
     if model.mod:
         load_mechanisms(model.mod)
@@ -132,16 +158,17 @@ class conditions:
     """Process-wide NEURON settings for the length of a `with`: temperature in degC and fixed step in ms."""
 
     def __init__(self, celsius: float, dt: float):
-        self._wanted = {"celsius": celsius, "dt": dt, "secondorder": 0}
+        self._wanted = {"celsius": celsius, "dt": dt}
 
     def __enter__(self):
-        h = hoc()
-        h.CVode().active(0)
-        self._before = {name: getattr(h, name) for name in self._wanted}
+        self._before = {name: getattr(hoc(), name) for name in self._wanted}
+        self._integration = _integration()
+        _integrate(0, False)
         self._put(self._wanted)
 
     def __exit__(self, *_):
         self._put(self._before)
+        _integrate(*self._integration)
 
     def _put(self, values):
         for name, value in values.items():

@@ -82,8 +82,26 @@ def test_a_mod_file_that_does_not_compile(command, own_cell, tmp_path):
     cell = own_cell()
     done = command("simulate", cell, "-n", 5, "-o", tmp_path / "out", env={"NRN_MLFIT_CACHE": str(tmp_path / "cache")})
     text = sentence(done, tmp_path / "out")
-    assert text.startswith(f"{cell.parent / 'mod'}: the MOD files do not compile: ")
-    assert text.endswith(f"; run `nrnivmodl {cell.parent / 'mod'}` to see all")
+    told = "broken.mod, line 2: Illegal block"
+    folder = cell.parent / "mod"
+    assert text == f"{folder}: the MOD files do not compile: {told}; run `nrnivmodl {folder}` to see all"
+
+
+def test_a_number_of_segments_is_no_parameter(command, own_cell, tmp_path):
+    cell = own_cell()
+    cell.write_text(cell.read_text().replace("gbar_na.all:", "nseg.all:"))
+    done = command("simulate", cell, "-n", 5, "-o", tmp_path / "out")
+    assert sentence(done, tmp_path / "out") == (
+        f"{cell}: parameter nseg.all: nseg.all would draw the number of segments, which is no quantity of the cell; set nseg in "
+        "the template"
+    )
+
+
+def test_a_precision_for_neuron(command, tmp_path):
+    words = ("--engine", "neuron", "--precision", "mixed", "-o", tmp_path / "out")
+    assert sentence(command("simulate", "izhikevich", "-n", 5, *words), tmp_path / "out") == (
+        "precision mixed: is for engine lanes only; leave it out, or take engine lanes"
+    )
 
 
 def test_an_unknown_parameter_place(command, tmp_path, own_cell):
@@ -180,7 +198,8 @@ def test_a_launcher_of_another_mpi(command, tmp_path):
 def test_a_folder_that_holds_another_run(command, izhikevich_run):
     done = command("simulate", "izhikevich", "-n", 60, "--seed", 9, "--sets-a-shard", 20, "-o", izhikevich_run)
     assert sentence(done) == (
-        f"{izhikevich_run}: holds another run: seed 1 there, 9 here; choose another folder with -o"
+        f"{izhikevich_run}: holds another run: seed 1 there, 9 here; add --seed 1 to go on with it, "
+        "or choose another folder with -o"
     )
 
 

@@ -76,8 +76,8 @@ def test_a_run_is_not_extended_by_another_engine(command, lanes_run, hashes, wor
     before = hashes(lanes_run)
     done = command("simulate", "izhikevich", "-n", 20, "--sets-a-shard", 5, *words, "-o", lanes_run)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"nrn-mlfit: {lanes_run}: holds another run: {told}")
-    assert done.stderr.endswith("; choose another folder with -o\n") and done.stderr.count("\n") == 1
+    on = "add --engine lanes to go on with it, or choose another folder with -o"
+    assert done.stderr == f"nrn-mlfit: {lanes_run}: holds another run: {told}; {on}\n"
     assert hashes(lanes_run) == before
 
 
@@ -102,15 +102,20 @@ def outside(tmp_path_factory):
 
 def test_lanes_for_a_cell_outside_says_why_and_leaves_nothing(command, outside, tmp_path):
     done = command("simulate", outside, "-n", 4, "--engine", "lanes", "-o", tmp_path / "run")
-    assert (done.returncode, done.stderr) == (2, "nrn-mlfit: extracellular is inserted\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "nrn-mlfit: bath: not for the lane engine: extracellular is inserted; simulate with --engine neuron\n",
+    )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_auto_takes_neuron_for_it_and_says_why(command, outside, tmp_path):
     done = command("simulate", outside, "-n", 4, "-o", tmp_path / "run")
     assert done.returncode == 0
-    assert done.stdout.startswith("engine: neuron (extracellular is inserted)\n")
+    assert done.stdout.startswith("engine: neuron, as lanes cannot be used (extracellular is inserted)\n")
     assert manifest(tmp_path / "run")["engine"] == "neuron"
+    mixed = command("simulate", outside, "-n", 4, "--precision", "mixed", "-o", tmp_path / "mixed").stdout
+    assert mixed.startswith(done.stdout.split(")")[0] + "; in double precision)\n")
 
 
 @pytest.mark.parametrize(("option", "value"), [("--engine", "fast"), ("--precision", "single")])

@@ -65,7 +65,10 @@ def test_the_summary_counts_what_was_done(command, tmp_path):
     )
     assert re.search(r"silent: 0\.0%\nvoltage: -\d\d\.\d to \d\d\.\d mV\n$", first.stdout)
     more = command(*words, "-n", 10)
-    assert re.match(r"engine: lanes-double\n8 sets .* the same\n4 sets in \d+ s, [\d.]+/s \(6 more were there already\)\n", more.stdout)
+    assert re.match(
+        r"engine: lanes-double\n8 sets .* the same\n4 sets in \d+ s, [\d.]+/s \(6 more were there already\)\n",
+        more.stdout,
+    )
     assert command(*words, "-n", 10).stdout == "nothing left to simulate: all 10 sets are there\n"
     assert len(shards.load_runs([tmp_path / "run"]).volts) == 10
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nrn_mlfit import cells
+from nrn_mlfit.errors import MechanismError
 from nrn_mlfit.simulator import mechanisms
 
 LEAK = """
@@ -79,8 +80,8 @@ def test_two_versions_of_a_mechanism_do_not_share_a_process(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == (
-        "lk_two: already loaded in this process from other MOD files; NEURON can hold one version, "
-        "so start a new Python (and import nrn_mlfit before neuron)"
+        "lk_two: a name that NEURON knows already, of a mechanism from other MOD files or of HOC; it can hold one of each, "
+        "so start a new Python and import nrn_mlfit before neuron, or give the mechanism another name"
     ), done.stderr
 
 
@@ -93,7 +94,7 @@ def test_what_neuron_loaded_by_itself_is_taken_if_it_is_the_same(tmp_path):
     assert done.stdout.strip() == "1.0", done.stderr
     (tmp_path / "mod" / "lk.mod").write_text((LEAK % "own").replace("0.001", "0.002"))
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert "lk_own: already loaded in this process from other MOD files" in done.stderr
+    assert "lk_own: a name that NEURON knows already" in done.stderr
 
 
 def test_an_x86_64_folder_in_the_working_folder_is_not_loaded(tmp_path):
@@ -116,3 +117,22 @@ def test_a_file_without_a_mechanism_is_loaded_for_its_functions(h, tmp_path):
     mechanisms.load_mechanisms(tmp_path)
     assert h.twice_of_test(4) == 8
     mechanisms.load_mechanisms(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("BREAKPOINT { i = g*v ", r"bad\.mod, line \d+: Illegal block"),
+        (
+            "BREAKPOINT { SOLVE none METHOD cnexp  i = g*v }",
+            r"bad\.mod, line \d+: Method \\w+ can't be used with Block none",
+        ),
+        ("BREAKPOINT { i = g*nosuch }", r"bad\.mod: .nosuch. was not declared in this scope"),
+    ],
+)
+def test_what_does_not_compile_is_told_with_its_file(tmp_path, line, told):
+    (tmp_path / "good.mod").write_text(LEAK % "fine")
+    head = "NEURON { SUFFIX lk_bad NONSPECIFIC_CURRENT i RANGE g }\nPARAMETER { g = 1 }\nASSIGNED { v i }\n"
+    (tmp_path / "bad.mod").write_text(f"{head}{line}\n")
+    with pytest.raises(MechanismError, match=rf"the MOD files do not compile: {told}; run `nrnivmodl"):
+        mechanisms.build(tmp_path)

@@ -1,5 +1,8 @@
 """One live cell: state never leaks, steps are whole parts of the sample step, failures are statuses."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -144,3 +147,31 @@ def test_a_template_that_changed_is_not_taken_for_the_one_in_memory(write):
     changed.hoc.write_text(changed.hoc.read_text().replace("diam = 20", "diam = 40"))
     with pytest.raises(CellError, match="NEURON holds another template Edited already and cannot replace it"):
         Session(cells.load(changed.hoc.with_name("cell.yaml")))
+
+
+@pytest.mark.parametrize(
+    ("line", "told"), [("secondorder = 2", "sets secondorder"), ("cvode.active(1)", "turns CVode on")]
+)
+def test_a_cell_that_asks_for_another_integration_is_refused(write, tmp_path, h, line, told):
+    """Or its runs here would not be its runs there."""
+    name = f"Asks{line[:3]}"
+    model = write(name)
+    text = TEMPLATE.format(name=name) + f"objref cvode\ncvode = new CVode()\n{line}\n"
+    (tmp_path / "cell.hoc").write_text(text)
+    with pytest.raises(
+        CellError, match=rf"cell\.hoc: {told}, but cells are simulated with NEURON's implicit Euler .* take"
+    ):
+        Session(model)
+    assert (h.secondorder, h.CVode().active()) == (0, 0)
+
+
+def test_what_a_user_of_neuron_has_set_is_there_again_after_a_run(write, tmp_path):
+    """In a process of its own: a channel of another test may be one that CVode refuses."""
+    write("KeepsWhatIsSet")
+    code = (
+        "from nrn_mlfit import cells\nfrom nrn_mlfit.simulator import Session\nfrom neuron import h\n"
+        f"session = Session(cells.load({str(tmp_path)!r}))\nh.secondorder = 1\nh.CVode().active(1)\n"
+        "session.run(session.model.protocol.stimuli[0])\nprint(int(h.secondorder), int(h.CVode().active()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "1 1\n", done.stderr

@@ -111,6 +111,27 @@ def test_another_run_is_refused_by_what_differs(tmp_path, there, said):
         )
 
 
+@pytest.mark.parametrize(
+    ("there", "options"),
+    [
+        ({"seed": 2}, "--seed 2"),
+        (
+            {"engine": "lanes-double", "versions": {**ABOUT["versions"], "g++": "g++ 1", "program": "x"}},
+            "--engine lanes",
+        ),
+        ({"engine": "lanes-mixed", "sets_a_shard": 5}, "--engine lanes --precision mixed --sets-a-shard 5"),
+        ({"engine": "lanes-mixed", "versions": {**ABOUT["versions"], "neuron": "8.2"}}, ""),
+        ({"seed": 2, "dt": 0.5}, ""),
+    ],
+)
+def test_where_options_make_the_difference_they_are_named(tmp_path, there, options):
+    textfile.write_atomic(tmp_path / "run.json", textfile.to_json({**ABOUT, **there}))
+    with pytest.raises(ShardError) as refused:
+        claim.check_free(tmp_path, ABOUT)
+    on = f"add {options} to go on with it, or " if options else ""
+    assert str(refused.value).endswith(f"; {on}choose another folder with -o")
+
+
 def test_many_differences_are_not_all_told(tmp_path):
     other = {**ABOUT, **dict.fromkeys(["dt", "t0", "start", "stop", "seed", "engine", "sets_a_shard"], 99)}
     textfile.write_atomic(tmp_path / "run.json", textfile.to_json(other))

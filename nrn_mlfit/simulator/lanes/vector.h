@@ -297,9 +297,6 @@ INLINE void exp_and_expm1(wide x, wide &e, wide &em) {
 }
 FOR_RATE(INLINE void exp_and_expm1(rate x, rate &e, rate &em) { exp_and_expm1_part(x.a, e.a, em.a); })
 
-// The division instruction.
-template <class T, class = if_lanes<T>> INLINE T quotient(T x, T y) { return x / y; }
-
 // Unlike C's, these give NaN if either argument is one.
 template <class T, class = if_lanes<T>> INLINE T fmin(T x, T y) { return select((x < y) | (x != x), x, y); }
 template <class T, class = if_lanes<T>> INLINE T fmax(T x, T y) { return select((x > y) | (x != x), x, y); }
@@ -332,17 +329,14 @@ BY_LANE(sinh) BY_LANE(cosh) BY_LANE(tanh)
     }
 BY_TWO_LANES(pow)
 BY_TWO_LANES(fmod)
-BY_TWO_LANES(atan2)
 
 // With a scalar as the first or second argument.
 #define WITH_SCALAR(NAME) \
     template <class T, class = if_lanes<T>> INLINE T NAME(T x, double y) { return NAME(x, splat<T>(y)); } \
     template <class T, class = if_lanes<T>> INLINE T NAME(double x, T y) { return NAME(splat<T>(x), y); }
-WITH_SCALAR(quotient)
 WITH_SCALAR(fmin)
 WITH_SCALAR(fmax)
 WITH_SCALAR(pow)
 WITH_SCALAR(fmod)
-WITH_SCALAR(atan2)
 
 #endif
