@@ -125,7 +125,7 @@ def test_a_file_without_a_mechanism_is_loaded_for_its_functions(h, tmp_path):
         ("BREAKPOINT { i = g*v ", r"bad\.mod, line \d+: Illegal block"),
         (
             "BREAKPOINT { SOLVE none METHOD cnexp  i = g*v }",
-            r"bad\.mod, line \d+: Method \\w+ can't be used with Block none",
+            r"bad\.mod, line \d+: Method \w+ can't be used with Block none",
         ),
         ("BREAKPOINT { i = g*nosuch }", r"bad\.mod: .nosuch. was not declared in this scope"),
     ],
