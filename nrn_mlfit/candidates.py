@@ -32,9 +32,10 @@ def candidates(
 ) -> list[Candidate]:
     """All combinations; "own" is what the cell file says, and stands for what is not given.
 
-    A stimulus is one of its kinds, at the own one's scale, or the path of a .npz, .csv or .yaml file. `scales` replace
-    the scale, that of the first stimulus where there are several; the others keep their proportion. Probes are sites or
-    names of the cell's probes, "soma(0.5),dend(1)"; a geometry is "apical_length=600,soma_diameter=20" (um).
+    A stimulus is one of its kinds, at the own one's scale (and with its settings, where that is of this kind), or the path
+    of a .npz, .csv or .yaml file. `scales` replace the scale, that of the first stimulus where there are several; the
+    others keep their proportion. Probes are sites or names of the cell's probes, "soma(0.5),dend(1)"; a geometry is
+    "apical_length=600,soma_diameter=20" (um).
     """
     held = []
     for name, scale, sites, shape in product(names, scales or (None,), probes, geometries):
@@ -61,7 +62,8 @@ def _stimuli(model, name, scale) -> tuple[Stimulus, ...]:
     own = model.protocol.stimuli[0]
     if scale is None and own.name not in stimuli.KINDS:
         raise StimulusError(f"{name}: needs --scales, as the cell's own stimulus is a file, whose scale is a factor")
-    return (stimuli.make({"kind": name, "scale": own.scale}),)  # its default, 1 nA, is too much for most cells
+    settings = own.spec if own.name == name else {"scale": own.scale}  # the default, 1 nA, is too much for most cells
+    return (stimuli.make({**settings, "kind": name}),)
 
 
 def _described(path) -> tuple[Stimulus, ...]:

@@ -93,6 +93,20 @@ class Information:
         return float(_percentiles(self.log_det[:, None], [50])[0, 0])
 
     @property
+    def is_reliable(self) -> bool:
+        """Whether half of the points count, and half of those have the same R2 with both steps."""
+        return 2 * len(self.r2) >= len(self.jumps) and self.unlike <= 0.5
+
+    @property
+    def unlike_in_words(self) -> str:
+        return "-" if np.isnan(self.unlike) else f"{self.unlike:.0%}"
+
+    @property
+    def doubt(self) -> float:
+        """How far the mean R2 may be off: what lies between the two steps, and at least 0.005, the last digit told."""
+        return max(abs(self.mean - self.other_mean), 0.005) if len(self.other_r2) else np.inf
+
+    @property
     def weakest(self) -> list[tuple[str, float]]:
         """The parameters with their median R2, the least known one first."""
         return sorted(zip(self.names, self.median.tolist(), strict=True), key=lambda pair: pair[1])
@@ -187,6 +201,16 @@ class Finding:
         return float(np.mean(self.spikes == 0))
 
 
+def leaders(findings: Sequence[Finding]) -> list[Finding]:
+    """The candidate with the highest mean R2 and those that it leads by no more than the doubt about them."""
+    known = [f for f in findings if np.isfinite(f.information.mean)]
+    if not known:
+        return []
+    best = max(known, key=lambda f: f.information.mean)
+    top = best.information
+    return [f for f in known if top.mean - f.information.mean <= max(top.doubt, f.information.doubt) or f is best]
+
+
 def design(
     compared: Sequence[Candidate],
     points: int = POINTS,
@@ -204,8 +228,8 @@ def design(
     space = compared[0].model.space
     # A step away from the ends: beyond them a conductance may be negative.
     unit_par = space.draw(seed, 0, points) * (1 - max(steps))
-    tick = _Tick(progress.Meter(len(compared) * points * (1 + 4 * len(space)), "sets", report))
     _check(compared, engine, report)
+    tick = _Tick(progress.Meter(len(compared) * points * (1 + 4 * len(space)), "sets", report))
     found = []
     for number, candidate in enumerate(compared, 1):
         with Batch(candidate.model, engine, workers, report) as batch:

@@ -181,7 +181,7 @@ def _mechanisms() -> Iterator[Line]:
     else:
         yield Line(NOTE, "mechanisms", "not compiled yet; that happens at the first simulation and takes half a minute")
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+    if not _can_be_written(there):
         yield Line(PROBLEM, "cache", f"{there} cannot be written", "export NRN_MLFIT_CACHE=FOLDER, a folder of yours")
         return
     free = shutil.disk_usage(there).free / 1e9
@@ -192,6 +192,15 @@ def _mechanisms() -> Iterator[Line]:
     yield Line(
         OK if enough else PROBLEM, "cache", f"{folder} can be written; {free:.1f} GB free", "" if enough else todo
     )
+
+
+def _can_be_written(folder) -> bool:
+    """By writing: what the mode bits say is not true of every file system, nor for root."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def _mpi() -> Iterator[Line]:

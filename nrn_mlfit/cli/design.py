@@ -8,6 +8,7 @@ from nrn_mlfit.cli.options import any_path, cell_argument, one_process, say
 
 SEVERAL = ("--stimuli", "--scales", "--probe", "--geometry")
 WEAKEST = 3  # parameters that are named
+TIED = ", which lie no further apart than the two steps do"
 OVERALL = ("", "candidate", "spikes", "silent", "lowest mV", "mean R2", "log det", "weakest")
 TOLD = (
     "R2: 0 is no better than the middle of the range, 1 is exact; the median over the points that count. It is a local",
@@ -22,6 +23,7 @@ class _Several(click.Command):
     """A command some of whose options take all words up to the next option: `--scales 0.1 0.2`."""
 
     def parse_args(self, ctx, args):
+        _cell_first(args)
         return super().parse_args(ctx, list(_repeated(args)))
 
 
@@ -37,6 +39,14 @@ def _repeated(args):
             raise click.BadOptionUsage(word, f"Option {word!r} requires an argument.")
         while rest and not _is_option(rest[0]):
             yield f"{word}={rest.pop(0)}"
+
+
+def _cell_first(args):
+    """Raises where an option that takes many words comes before CELL, which it would swallow."""
+    if args and args[0] in SEVERAL:
+        raise click.UsageError(
+            f"CELL comes before {args[0]}, which takes all words after it: design CELL {args[0]} ..."
+        )
 
 
 def _is_option(word) -> bool:
@@ -56,7 +66,13 @@ def _is_number(word) -> bool:
 @click.option(
     "--stimuli", metavar="NAME...", multiple=True, default=["own"], help="Stimuli to compare.  [default: own]"
 )
-@click.option("--scales", metavar="SCALE...", type=float, multiple=True, help="Scales for each of them, nA.")
+@click.option(
+    "--scales",
+    metavar="SCALE...",
+    type=float,
+    multiple=True,
+    help="Scales for each of them, in nA or the point process' own unit.",
+)
 @click.option("--probe", metavar="SITES...", multiple=True, default=["own"], help="Where to record, such as soma(0.5).")
 @click.option("--geometry", metavar="K=V,...", multiple=True, default=["own"], help="Settings of the cell's geometry.")
 @click.option("-n", "--points", type=click.IntRange(min=1), default=64, show_default=True, help="Random points, each.")
@@ -99,6 +115,7 @@ def design(cell, stimuli, scales, probe, geometry, points, seed, steps, workers,
     if output:
         rules.check_free(output)
     found = rules.design(compared, points, seed, steps, workers, report=say)
+    say(f"engine: {', '.join(dict.fromkeys(f.engine for f in found))}")
     for line in _told(found, points, steps):
         say(line)
     if output:
@@ -116,6 +133,8 @@ def _write(found, output, **about):
 
 def _told(found, points, steps):
     """The findings as a person reads them: candidates, what each parameter gets, how far to trust it."""
+    from nrn_mlfit import design as rules
+
     doubts = ("", "points", "jumps", "failed", "unlike", f"R2 at {steps[1]:g}", "least known direction")
     numbered = list(enumerate(found, 1))
     yield ""
@@ -126,9 +145,10 @@ def _told(found, points, steps):
     yield from _table([doubts, *(_doubts(k, f, points) for k, f in numbered)], text=(6,))
     yield ""
     yield from (line.format(*steps) for line in TOLD)
-    known = [f for f in found if not isnan(f.information.mean)]
-    if len(known) > 1:
-        yield f"the highest mean R2: {max(known, key=lambda f: f.information.mean).name}"
+    if doubtful := [str(k) for k, f in numbered if not f.information.is_reliable]:
+        yield f"an order rather than numbers, as few points count or most are unlike: {', '.join(doubtful)}"
+    if len(found) > 1 and (best := rules.leaders(found)):
+        yield f"the highest mean R2: {' or '.join(f.name for f in best)}{TIED if len(best) > 1 else ''}"
 
 
 def _overall(k, f):
@@ -150,7 +170,7 @@ def _doubts(k, f, points):
     """How many points count, what was left out, what the other step says, and what is known least."""
     told = f.information
     jumps, failed = told.jumps.mean(), int(told.failed.any(axis=1).sum())
-    unlike = "-" if isnan(told.unlike) else f"{told.unlike:.0%}"
+    unlike = told.unlike_in_words
     direction, along = told.worst_in_words
     least = f"{direction} (R2 {_short(along)})" if len(told.r2) else "-"
     return str(k), f"{len(told.r2)}/{points}", f"{jumps:.0%}", str(failed), unlike, _short(told.other_mean), least

@@ -14,14 +14,17 @@ from nrn_mlfit.report.style import BLACK, GREY, number, save, style
 
 COLOURS = "YlGnBu"
 DARK = 0.55  # R2 from which on a number is written in white
+FADED = 0.6  # how much white lies over what is an order rather than numbers
 CELL, NAME, ROW = 0.62, 0.075, 0.34  # inches of a column, of a letter of a candidate's name, of a row
-FACTS = 2.05  # inches for what stands beside the map
+FACTS = 3.7  # inches for what stands beside the map
 NARROWEST = 7.5
 LETTER = 0.068  # inches of one of the caption's
 CAPTION = (
     "R2 that a parameter can be learned with: median over points of the parameter space, by Fisher information from "
     "differences over {step:g} of a unit parameter, with noise of sd {noise:g} in log10 units per 0.5 ms. 0: no better than "
-    "the middle of the range; 1: exact. A local estimate, and an optimistic one where distant points give the same trace."
+    "the middle of the range; 1: exact. A local estimate, and an optimistic one where distant points give the same trace. "
+    "Unlike: points at which another step gives another R2. Pale: most are, or most points do not count: an order rather "
+    "than numbers."
 )
 
 
@@ -39,26 +42,30 @@ def design_picture(findings: Sequence[Finding], path: Path, title: str, step: fl
         figure.text(0.15 / width, 1 - 0.12 / height, title, fontsize=14, weight="bold", va="top", color=BLACK)
         figure.text(0.15 / width, 0.08 / height, "\n".join(told), color=GREY, va="bottom", linespacing=1.25)
         axes = figure.add_axes((left / width, foot / height, wide / width, tall / height))
-        _map(axes, r2)
+        _map(axes, r2, [DARK if f.information.is_reliable else np.inf for f in findings])
         _label(axes, findings)
         save(figure, path)
 
 
-def _map(axes: Axes, r2):
-    """A square a value; the mean stands apart from the parameters."""
+def _map(axes: Axes, r2, dark):
+    """A square a value; the mean stands apart from the parameters. In a row numbers above its `dark` are white."""
     rows, columns = r2.shape
     edges = np.concatenate([np.arange(columns), [columns - 0.7, columns + 0.3]])
     colours = matplotlib.colormaps[COLOURS].with_extremes(bad="white")
     for part, at in ((r2[:, :-1], edges[:columns]), (r2[:, -1:], edges[-2:])):
         axes.pcolormesh(at, np.arange(rows + 1), part, cmap=colours, vmin=0, vmax=1, edgecolors="white", linewidth=1.5)
     for row, column in np.ndindex(r2.shape):
-        _write(axes, row, (column if column < columns - 1 else columns - 0.7) + 0.5, r2[row, column])
+        _write(axes, row, (column if column < columns - 1 else columns - 0.7) + 0.5, r2[row, column], dark[row])
     axes.set(xlim=(0, columns + 0.3), ylim=(rows, 0))
 
 
-def _write(axes, row, x, value):
-    text, colour = (f"{value:.2f}", "white" if value > DARK else BLACK) if np.isfinite(value) else ("-", GREY)
-    axes.text(x, row + 0.5, text, ha="center", va="center_baseline", color=colour)
+def _fade(axes: Axes, row, columns):
+    axes.barh(row + 0.5, columns + 0.3, height=1, color="white", alpha=FADED, zorder=2)
+
+
+def _write(axes, row, x, value, dark):
+    text, colour = (f"{value:.2f}", "white" if value > dark else BLACK) if np.isfinite(value) else ("-", GREY)
+    axes.text(x, row + 0.5, text, ha="center", va="center_baseline", color=colour, zorder=3)
 
 
 def _label(axes: Axes, findings):
@@ -71,8 +78,12 @@ def _label(axes: Axes, findings):
     for spine in axes.spines.values():
         spine.set_visible(False)
     for row, finding in enumerate(findings):
+        if not finding.information.is_reliable:
+            _fade(axes, row, len(names) + 1)
         axes.text(len(names) + 1.45, row + 0.5, _facts(finding), va="center_baseline", color=GREY, fontsize=8)
 
 
 def _facts(finding) -> str:
-    return f"{number(finding.typical_spikes)} spikes, {100 * finding.silent:.0f}% silent, {finding.lowest:.0f} mV"
+    told = finding.information
+    trace = f"{number(finding.typical_spikes)} spikes, {100 * finding.silent:.0f}% silent, {finding.lowest:.0f} mV"
+    return f"{trace}; {len(told.r2)}/{len(told.jumps)} points, {told.unlike_in_words} unlike"

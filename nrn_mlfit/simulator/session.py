@@ -216,10 +216,11 @@ def segment(cell, spot: Place):
     found = getattr(cell, name, None)
     if found is None:
         raise CellError(f"{cell}: has no public section {name}; add it to `public` in the template")
-    try:
-        return (found[int(index[:-1])] if index else found)(float(spot.where))
-    except (TypeError, IndexError):
-        raise CellError(f"{cell}: {spot.name} is no section; name one, as in soma(0.5) or dend[3](1)") from None
+    with contextlib.suppress(TypeError, IndexError, RuntimeError):
+        there = (found[int(index[:-1])] if index else found)(float(spot.where))
+        if hasattr(there, "_ref_v"):
+            return there
+    raise CellError(f"{cell}: {spot.name} is no section; name one, as in soma(0.5) or dend[3](1)")
 
 
 def _point_reference(cell, spot: Place):

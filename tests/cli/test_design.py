@@ -92,6 +92,19 @@ def test_an_unknown_cell_and_a_folder_that_is_taken(command, tmp_path):
     assert run.returncode == 2 and "already there and not empty" in run.stderr
 
 
+def test_the_cell_comes_before_what_would_swallow_it(command):
+    run = command("design", "--stimuli", "own", "izhikevich")
+    assert run.returncode == 2 and "CELL comes before --stimuli, which takes all words after it" in run.stderr
+
+
+def test_a_probe_that_is_no_section_is_told_of(command):
+    run = command("design", "mainen", "--probe", "axon(0.5)", "-n", 1)
+    assert (run.returncode, run.stderr) == (
+        2,
+        "nrn-mlfit: Mainen[0]: axon is no section; name one, as in soma(0.5) or dend[3](1)\n",
+    )
+
+
 def test_words_after_an_option_end_at_the_next_one():
     from nrn_mlfit.cli.design import _repeated
 

@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 
 from nrn_mlfit import cells
-from nrn_mlfit.candidates import candidates
+from nrn_mlfit.candidates import Candidate, candidates
 from nrn_mlfit.design import (
     NOISE,
     STEPS,
+    Finding,
+    Information,
     curated,
     design,
     explained,
     fisher,
     in_words,
     judge,
+    leaders,
     neighbours,
     posterior,
 )
@@ -100,6 +103,27 @@ def test_steps_that_do_not_agree_are_told():
     assert judge(["a", "b"], slopes, NO, NO).unlike == 0.75
 
 
+def finding_of(mean, other_mean, count=8, unlike=0.0):
+    told = Information(["a"], np.full((count, 1), mean), np.full((count, 1), other_mean), np.zeros(count), np.eye(1), np.zeros(
+        (10, 1)), np.zeros((10, 1)), unlike)  # fmt: skip
+    return Finding(Candidate(f"at {mean}", None), told, np.ones(10), -90.0, "lanes-double")
+
+
+def test_a_lead_that_is_smaller_than_the_doubt_is_none():
+    sure, near, doubted, far = (finding_of(*pair) for pair in ((0.8, 0.8), (0.797, 0.797), (0.7, 0.85), (0.5, 0.5)))
+    assert leaders([far, sure]) == [sure]
+    assert leaders([sure, near, far]) == [sure, near]
+    assert leaders([sure, doubted, far]) == [sure, doubted]
+    assert leaders([finding_of(np.nan, np.nan, 0)]) == []
+
+
+def test_what_is_to_be_relied_on():
+    assert finding_of(0.8, 0.8).information.is_reliable
+    assert not finding_of(0.8, 0.8, count=4).information.is_reliable
+    assert not finding_of(0.8, 0.8, unlike=0.6).information.is_reliable
+    assert not finding_of(0.8, 0.8, unlike=np.nan).information.is_reliable
+
+
 def test_without_points_nothing_is_known():
     told = judge(["a", "b"], toy(np.eye(2)), ~NO, NO)
     assert np.isnan([told.mean, told.other_mean, told.unlike, told.typical_log_det]).all()
@@ -132,6 +156,13 @@ def test_candidates_are_all_combinations():
 def test_a_kind_without_a_scale_gets_the_own_one():
     (step,) = candidates(IZHIKEVICH, ["step"])
     assert step.name == "step 15" and step.model.protocol.stimuli[0].current.max() == 15
+
+
+def test_the_own_kind_keeps_its_settings_and_another_one_has_its_defaults():
+    model = cells.load("ball_two_sticks")
+    own, named, step = (c.model.protocol for c in candidates(model, ("own", "reset_chirp", "step")))
+    assert own.specs[0]["reset"] == 0.65 and named.digest() == own.digest()
+    assert step.specs[0]["delay"] == 50
 
 
 def test_stimuli_from_files(tmp_path):

@@ -72,6 +72,11 @@ def test_a_cache_that_cannot_be_written_is_a_problem(monkeypatch, tmp_path):
     assert (line.mark, line.todo) == (PROBLEM, "export NRN_MLFIT_CACHE=FOLDER, a folder of yours")
 
 
+def test_a_cache_where_nothing_can_be_written_is_a_problem_whatever_its_mode_bits_say(monkeypatch):
+    monkeypatch.setenv("NRN_MLFIT_CACHE", "/proc/cache")
+    assert by_name(doctor._mechanisms)["cache"].mark == PROBLEM
+
+
 def test_a_full_disk_is_a_problem(monkeypatch):
     monkeypatch.setattr(doctor, "LEAST_DISK_GB", 1e9)
     assert by_name(doctor._mechanisms)["cache"].mark == PROBLEM
