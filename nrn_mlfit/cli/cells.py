@@ -49,6 +49,7 @@ def show(cell, output, engine):
     if engine:
         from nrn_mlfit.simulator import lanes
 
+        _tell_of_compiling(model)
         for line in lanes.describe(model):
             say(line)
 
@@ -61,12 +62,17 @@ def _check_picture(output):
 
 def _draw(model, output):
     from nrn_mlfit import report
+
+    _tell_of_compiling(model)
+    report.cell_picture(model, output)
+    say(f"picture: {output}")
+
+
+def _tell_of_compiling(model):
     from nrn_mlfit.simulator import mechanisms
 
     if model.mod and not mechanisms.is_built(model.mod):
         say("compiling the MOD files (once; they are kept)")
-    report.cell_picture(model, output)
-    say(f"picture: {output}")
 
 
 def _listed():

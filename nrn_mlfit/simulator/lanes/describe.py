@@ -54,7 +54,7 @@ def _short(expression) -> str:
     if count > MOST_PARTS:  # written out, what is shared would be there again and again
         return f"an expression of {count} parts; see the source"
     told = text(expression)
-    return told if len(told) <= LONGEST else f"{told[: LONGEST - 4]} ..."
+    return told if len(told) <= LONGEST else f"{told[:LONGEST].rpartition(' ')[0]} ... (all of it: see the source)"
 
 
 def text(e: Expression) -> str:
