@@ -2,7 +2,8 @@
 
 import click
 
-from nrn_mlfit.cli.options import any_path, one_process, say
+from nrn_mlfit import workers
+from nrn_mlfit.cli.options import any_path, become_mpi_job, say
 
 
 @click.command()
@@ -19,6 +20,7 @@ from nrn_mlfit.cli.options import any_path, one_process, say
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the traces, at most  [default: 60]")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Time for all networks together, at most.")
+@click.option("-j", "--ranks", type=click.IntRange(min=1), default=1, help="Train so many networks side by side (MPI).")
 @click.option("--batch", type=click.IntRange(min=1), help="Traces in one step  [default: the design's]")
 @click.option("--limit", type=click.IntRange(min=1), help="Use the first so many traces only.")
 @click.option(
@@ -26,25 +28,24 @@ from nrn_mlfit.cli.options import any_path, one_process, say
 )
 @click.option("--precision", type=click.Choice(["auto", "f32", "bf16"]), default="auto", show_default=True)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
-def train(folders, output, design, limit, **settings):
+def train(folders, output, design, limit, ranks, **settings):
     """Train an ensemble of networks on the simulated traces in the folders DIR, runs of one cell and stimulus.
 
     The learning rate cools down towards the end of the budget (--epochs, --minutes), so a short budget is used well.
-    A GPU is used when there is one.
+    A GPU is used when there is one. A training that was broken off is continued by the same command.
 
     \b
     Examples:
-      nrn-mlfit train runs/mainen -o ensembles/mainen --minutes 30
+      nrn-mlfit train runs/mainen -o ensembles/mainen --minutes 30 -j 2
       nrn-mlfit train runs/a runs/b -o ensembles/ab --design mydesign.yaml --folds 8 --epochs 100
     """
-    one_process("train")
-    from nrn_mlfit import learn, shards
-    from nrn_mlfit.learn import card, storage
+    if ranks > 1 and workers.launched_size() == 1:
+        become_mpi_job(ranks)
+    from nrn_mlfit import learn
+    from nrn_mlfit.learn import card
 
-    storage.check_free(output)
-    chosen = learn.load_design(design)
-    ensemble = learn.train(shards.load_runs(list(folders), limit), chosen, learn.Settings(**settings), say)
-    ensemble.save(output)
+    corpus = learn.open_corpus(list(folders), limit)
+    ensemble = learn.train(corpus, output, design, learn.Settings(**settings), say)
     for line in card.summary(ensemble):
         say(line)
     say(f"ensemble: {output}; learning curves: {output / 'learning.png'}; what it is: {output / 'MODEL_CARD.md'}")

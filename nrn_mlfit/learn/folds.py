@@ -1,26 +1,29 @@
 """k folds: member i learns from all folds but the i-th and is validated on that; together they are an Ensemble."""
 
 import math
+import os
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
-import numpy as np
 import torch
 
 import nrn_mlfit
-from nrn_mlfit import cells, progress
+from nrn_mlfit import cells, progress, workers
 from nrn_mlfit.errors import EnsembleError
-from nrn_mlfit.learn.dataset import Data, fold_rows, from_traces
+from nrn_mlfit.learn import storage
+from nrn_mlfit.learn.checkpoint import Checkpoints, trained_of
+from nrn_mlfit.learn.corpus import Corpus, count, deal
 from nrn_mlfit.learn.devices import pick_device, pick_precision
 from nrn_mlfit.learn.ensemble import Ensemble
 from nrn_mlfit.learn.networks import Design, load_design
 from nrn_mlfit.learn.scaling import fit_scaler
-from nrn_mlfit.learn.training import Budget, History, Task, Trained, train_member
-from nrn_mlfit.shards import MV_PER_COUNT, Traces
+from nrn_mlfit.learn.training import Budget, History, Task, Trained, network_for, train_member
+from nrn_mlfit.shards import MV_PER_COUNT
 
 EPOCHS = 60  # without --epochs or --minutes
-SECONDS_BETWEEN_LINES = 2.0
-SECONDS_WITHIN_EPOCH = 10.0
+SETS_LOOKED_AT = 2000  # for the curation and the range of voltages
+SECONDS_BETWEEN_LINES = 5.0
 
 
 @dataclass(frozen=True)
@@ -35,127 +38,189 @@ class Settings:
     precision: str = "auto"
     device: str = "auto"
 
-    def budget(self, member: int, began: float) -> Budget:
-        """The budget of a member: what earlier ones left of the minutes is shared by the rest."""
+    def budget(self, turns: int) -> Budget:
+        """The budget of a member; `turns` of them train one after the other."""
         epochs = self.epochs or (math.inf if self.minutes else EPOCHS)
-        if not self.minutes:
-            return Budget(epochs)
-        left = began + 60 * self.minutes - time.monotonic()
-        return Budget(epochs, max(0.001, left / (self.folds - member)))
+        return Budget(epochs, 60 * self.minutes / turns if self.minutes else math.inf)
 
 
 def train(
-    traces: Traces,
+    corpus: Corpus,
+    ensemble: Path | str,
     design: Design | str = "golden203",
     settings: Settings | None = None,
     report: progress.Report = progress.silent,
 ) -> Ensemble:
-    """Train an ensemble on simulated traces; with a budget in epochs the same seed gives the same weights (on one thread).
+    """Train an ensemble on the traces of a corpus and save it as the folder `ensemble`; on rank 0 it is returned.
+
+    Under an MPI launcher the ranks share the members. What is broken off goes on when the same is asked for again. With a
+    budget in epochs the same seed and number of threads give the same weights, broken off or not.
 
     Raises EnsembleError for too few traces, DesignError for a design that does not fit their length.
     """
-    settings = settings or Settings()
+    settings, ensemble = settings or Settings(), Path(ensemble)
     design = load_design(design) if isinstance(design, str) else design
-    cell = cells.load(traces.cell_folder)
-    if cell.digest() != traces.manifest["cell_hash"]:
-        raise EnsembleError(f"{traces.cell_folder}: is not the cell that was simulated; copy or simulate the run again")
-    if len(cell.space) != traces.unit_par.shape[1]:
-        raise EnsembleError(
-            f"{traces.cell_folder}: {len(cell.space)} parameters, its traces have {traces.unit_par.shape[1]}"
-        )
+    team = workers.connect()
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // team.size))  # fixed: the last bits hang on it
+    team.once(lambda: storage.check_free(ensemble))
+    checkpoints = Checkpoints(ensemble)
+    with team.watched():
+        tasks = team.everywhere(lambda: _tasks(corpus, design, settings))
+        budget = settings.budget(math.ceil(settings.folds / team.size))
+        team.once(lambda: checkpoints.begin(_about(corpus, design, settings)))
+        lines = _Lines(settings.folds, count(tasks[0].learn), report if team.rank == 0 else progress.silent)
+        lines.begin(tasks[0], team.size)
+
+        def make(number, serve) -> tuple[int, History]:
+            return _member(tasks[number], budget, checkpoints.member(number), lines.of(number, serve))
+
+        team.map(make, range(settings.folds), lambda rank, result: lines.close(*result))
+        return team.once(lambda: _finish(corpus, ensemble, design, settings, tasks, checkpoints))
+
+
+def _about(corpus, design, settings) -> dict:
+    """What a training must have in common with one that goes on with it."""
+    return {
+        "nrn_mlfit": nrn_mlfit.__version__,
+        "torch": torch.__version__,
+        "content_hash": corpus.manifest["content_hash"],
+        "traces": len(corpus),
+        "shards": sorted({f"{piece.run.manifest['seed']} {piece.path.name}" for piece in corpus.pieces}),
+        "design": design.to_json(),
+        "settings": asdict(settings),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _tasks(corpus: Corpus, design: Design, settings: Settings) -> list[Task]:
+    _check_cell(corpus)
     device = pick_device(settings.device)
-    data = from_traces(traces, fit_scaler(traces.volts), device)
     precision = pick_precision(settings.precision, device)
-    tasks = _tasks(data, design, settings, precision)
-    trained = _train_all(tasks, settings, report)
-    members = tuple(one.network for one in trained)
-    rms, fold_mse = _validate(trained, tasks)
+    counts, _ = sample(corpus)
+    design.pooled_length(counts.shape[-1])  # a design that cannot be built says so first
+    scaler = fit_scaler(counts)
+    parts = deal(corpus.pieces, settings.folds, settings.seed)
+    return [
+        Task(
+            design=design,
+            corpus=corpus,
+            scaler=scaler,
+            learn=[piece for other, part in enumerate(parts) if other != number for piece in part],
+            validate=parts[number],
+            seed=1000 * settings.seed + number,
+            device=device,
+            precision=precision,
+            batch=settings.batch,
+        )
+        for number in range(settings.folds)
+    ]
+
+
+def _check_cell(corpus: Corpus):
+    cell = cells.load(corpus.cell_folder)
+    if cell.digest() != corpus.manifest["cell_hash"]:
+        raise EnsembleError(f"{corpus.cell_folder}: is not the cell that was simulated; copy or simulate the run again")
+
+
+def sample(corpus: Corpus) -> tuple[torch.Tensor, torch.Tensor]:
+    """counts (n, P*S, T) and unit parameters (n, K) of some 2000 sets from all over a corpus."""
+    size = max(len(piece.rows) for piece in corpus.pieces)
+    step = max(1, len(corpus.pieces) * size // SETS_LOOKED_AT)
+    return corpus.read(corpus.pieces[::step])
+
+
+def _member(task: Task, budget: Budget, file, tell) -> tuple[int, History]:
+    """Train a member, or go on with it, unless it is there; its number and history."""
+    kept = file.load()
+    if kept and "done" in kept:
+        return task.seed % 1000, History(**kept["history"])
+    trained = train_member(task, budget, tell, file.keep, kept)
+    file.finish(trained)
+    return task.seed % 1000, trained.history
+
+
+def _finish(corpus, folder, design, settings, tasks, checkpoints) -> Ensemble:
+    """The ensemble of the members that are there, saved; what they needed to go on is removed."""
+    counts, _ = sample(corpus)
+    trained = []
+    for number, task in enumerate(tasks):
+        kept = checkpoints.member(number).load()
+        trained.append(trained_of(kept, network_for(task, counts.shape)))
+    ensemble = _put_together(corpus, trained, tasks[0], settings, counts)
+    ensemble.save(folder)
+    checkpoints.remove()
+    return Ensemble.load(folder)
+
+
+def _put_together(corpus, trained: list[Trained], task: Task, settings, counts) -> Ensemble:
+    cell, errors = cells.load(corpus.cell_folder), torch.stack([one.errors for one in trained])
     return Ensemble(
-        members=members,
-        scaler=data.scaler,
+        members=tuple(one.network for one in trained),
+        scaler=task.scaler,
         space=cell.space,
         protocol=cell.protocol,
         probes=cell.probes,
-        voltage_range=_voltage_range(traces.volts),
-        validation_rms=rms,
-        cell_folder=traces.cell_folder,
+        voltage_range=_voltage_range(counts.numpy()),
+        validation_rms=errors.mean(0).sqrt().numpy(),
+        cell_folder=corpus.cell_folder,
         record={
-            **_origin(traces.manifest, cell),
-            "traces": len(traces.volts),
+            **_origin(corpus.manifest, cell),
+            "traces": len(corpus),
             "training": {
                 **asdict(settings),
-                "device": device.type,
-                "precision": precision,
-                "batch": tasks[0].batch_size,
+                "device": task.device.type,
+                "precision": task.precision,
+                "batch": task.batch_size,
             },
-            "fold_losses": [float(x) for x in fold_mse],
+            "fold_losses": errors.mean(1).tolist(),
             "histories": [asdict(one.history) for one in trained],
         },
     )
 
 
-def _tasks(data: Data, design: Design, settings: Settings, precision: str) -> list[Task]:
-    parts = fold_rows(len(data.counts), settings.folds, settings.seed)
-    learn = [torch.cat(parts[:i] + parts[i + 1 :]) for i in range(len(parts))]
-    seeds = range(1000 * settings.seed, 1000 * settings.seed + settings.folds)
-    return [
-        Task(design, data, rows, held_out, seed, precision, settings.batch)
-        for rows, held_out, seed in zip(learn, parts, seeds, strict=True)
-    ]
-
-
-def _train_all(tasks: list[Task], settings: Settings, report: progress.Report) -> list[Trained]:
-    first = tasks[0]
-    first.design.pooled_length(first.data.counts.shape[-1])  # a design that cannot be built says so first
-    report(
-        f"{len(tasks)} networks of design {first.design.name}, {len(first.learn)} traces each, batches of "
-        f"{first.batch_size}, {first.data.device.type}, {first.precision}; guessing the middle has a loss of "
-        f"{first.design.guessing_loss:.3f}"
-    )
-    lines = _Lines(len(tasks), settings, report)
-    trained: list[Trained] = []
-    for member, task in enumerate(tasks):
-        trained.append(train_member(task, settings.budget(member, lines.began), lines.of(member, len(task.learn))))
-        lines.close(member, trained[-1].history)
-    return trained
-
-
 class _Lines:
-    """Progress as lines: epoch, losses, speed, time left; at most one in two seconds."""
+    """Progress as lines: epoch, losses, speed, time left; of the members that rank 0 trains, and of all when they are done."""
 
-    def __init__(self, members: int, settings: Settings, report: progress.Report):
-        self.began = self._said = time.monotonic()
-        self._members, self._report = members, report
-        self._deadline = self.began + 60 * settings.minutes if settings.minutes else math.inf
+    def __init__(self, members: int, sets: int, report: progress.Report):
+        self._members, self._sets, self._report = members, sets, report
+        self._said = time.monotonic()
 
-    def of(self, member: int, sets: int):
-        """What `train_member` calls after each step and epoch of a member that learns from `sets` traces."""
-        began = time.monotonic()
+    def begin(self, task: Task, ranks: int):
+        at_once = f", {min(ranks, self._members)} at a time" if ranks > 1 else ""
+        self._report(
+            f"{self._members} networks of design {task.design.name}{at_once}, {self._sets} traces each, batches of "
+            f"{task.batch_size}, {task.device.type}, {task.precision}; guessing the middle has a loss of "
+            f"{task.design.guessing_loss:.3f}"
+        )
+
+    def of(self, number: int, serve):
+        """What `train_member` calls after each step of a member; `serve` answers other ranks meanwhile."""
+        began, first = time.monotonic(), None
 
         def tell(epochs: float, used: float, history: History):
+            nonlocal first
+            if serve:
+                serve()
             now = time.monotonic()
-            whole = bool(history.epochs) and history.epochs[-1] == epochs
-            if now - self._said >= (SECONDS_BETWEEN_LINES if whole else SECONDS_WITHIN_EPOCH):
+            first = (epochs, used) if first is None else first
+            if now - self._said >= SECONDS_BETWEEN_LINES:
                 self._said = now
-                rate, left = epochs * sets / (now - began), self._left(now, (member + used) / self._members)
-                self._report(f"  {self._name(member)}  {_losses(epochs, history)}  {rate:.0f} traces/s  {left} left")
+                done, share = epochs - first[0], used - first[1]
+                left = progress.duration((1 - used) * (now - began) / share) if share else "?"
+                rate = done * self._sets / (now - began)
+                self._report(f"  {self._name(number)}  {_losses(epochs, history)}  {rate:.0f} traces/s  {left} left")
 
         return tell
 
-    def close(self, member: int, history: History):
+    def close(self, number: int, history: History):
         for note in history.notes:
-            self._report(f"  {self._name(member)}  {note}")
-        best = history.validation.index(history.best)
+            self._report(f"  {self._name(number)}  {note}")
         self._report(
-            f"  {self._name(member)} done: best validation loss {history.best:.4f} at epoch {history.epochs[best]:.1f}"
+            f"  {self._name(number)} done: best validation loss {history.best:.4f} at epoch {history.best_epoch:.1f}"
         )
 
-    def _name(self, member) -> str:
-        return f"network {member + 1}/{self._members}"
-
-    def _left(self, now, share) -> str:
-        by_share = (now - self.began) * (1 - share) / share
-        return progress.duration(min(by_share, self._deadline - now))
+    def _name(self, number) -> str:
+        return f"network {number + 1}/{self._members}"
 
 
 def _losses(epochs: float, history: History) -> str:
@@ -164,14 +229,8 @@ def _losses(epochs: float, history: History) -> str:
     return f"epoch {epochs:6.2f}  training {history.train[-1]:.4f}  validation {history.validation[-1]:.4f}"
 
 
-def _validate(trained: list[Trained], tasks: list[Task]):
-    """Out-of-fold rms error (K,) of each unit parameter, and the mean square error (M,) of each fold."""
-    pairs = zip(trained, tasks, strict=True)
-    squares = [((one.answers - task.data.targets[task.validate]) ** 2).numpy() for one, task in pairs]
-    return np.sqrt(np.concatenate(squares).mean(axis=0)), [square.mean() for square in squares]
-
-
 def _voltage_range(counts) -> tuple[float, float]:
+    """The lowest and the highest mV of some traces; of n, another one leaves it with a probability of 2 / (n + 1) at most."""
     return round(float(counts.min()) * MV_PER_COUNT, 2), round(float(counts.max()) * MV_PER_COUNT, 2)
 
 

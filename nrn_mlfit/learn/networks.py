@@ -20,10 +20,14 @@ FOLDER = Path(__file__).parent / "designs"
 # The published networks were built with Keras, whose LeakyReLU had a slope of 0.3 then (PyTorch's default is 0.01).
 SLOPE = 0.3
 TANH_SCALE = 1.2  # targets fill [-1, 1]; a plain tanh could only reach its ends with infinite weights
-CHOICES = {"last_activation": ("tanh", "linear"), "loss": ("mse", "mae"), "optimizer": ("adam", "nadam", "adadelta")}
+CHOICES = {
+    "last_activation": ("tanh", "linear"),
+    "loss": ("mse", "mae"),
+    "optimizer": ("adam", "adamw", "nadam", "adadelta"),
+}
 # The talk gives none. Keras's 0.001 learns slowly: after 13,000 traces in batches of 32 (Izhikevich cell, model1) it was at
 # three times the loss of 0.003; at 0.005 design 335 hardly learns. Adadelta's is Zeiler's own (arXiv 1212.5701).
-LEARNING_RATES = {"adam": 0.003, "nadam": 0.002, "adadelta": 1.0}
+LEARNING_RATES = {"adam": 0.003, "adamw": 0.002, "nadam": 0.002, "adadelta": 1.0}
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Design:
     batch_size: int = 32
     learning_rate: float | None = None  # None: the optimizer's own of LEARNING_RATES
     reduce_lr: float = 0.3
+    weight_decay: float = 0.0
+    average: float = 0.0  # decay of the weights' running mean, 0 for none
 
     def __post_init__(self):
         for key in ("conv_filter", "fc_dims"):
@@ -51,7 +57,13 @@ class Design:
             self._check(key, _is_size(getattr(self, key)), "a whole number above 0")
         for key, known in CHOICES.items():
             self._check(key, getattr(self, key) in known, f"one of {', '.join(known)}")
-        for key, low, high in (("drop_frac", 0, 0.9), ("rate", 1e-7, 10), ("reduce_lr", 0.01, 0.99)):
+        for key, low, high in (
+            ("drop_frac", 0, 0.9),
+            ("rate", 1e-7, 10),
+            ("reduce_lr", 0.01, 0.99),
+            ("weight_decay", 0, 1),
+            ("average", 0, 0.99999),
+        ):
             named = "learning_rate" if key == "rate" else key
             self._check(named, _is_number(getattr(self, key), low, high), f"a number in {low:g}..{high:g}")
 

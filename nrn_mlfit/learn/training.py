@@ -1,4 +1,4 @@
-"""The training of one network: budget, learning rate, epochs, best weights.
+"""The training of one network: budget, learning rate, steps, best weights; broken off and gone on with to the same bits.
 
 The learning rate warms up over the first steps, falls by the design's `reduce_lr` where the validation loss no longer does,
 and cools down linearly over the last part of the budget. The cool-down is what makes short budgets pay: it averages out the
@@ -9,18 +9,25 @@ training durations", NeurIPS 2024).
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import torch
 from torch import nn
 
 from nrn_mlfit.errors import EnsembleError
-from nrn_mlfit.learn.dataset import Data
+from nrn_mlfit.learn.averaging import Average
+from nrn_mlfit.learn.corpus import Corpus, Piece, count
 from nrn_mlfit.learn.devices import autocast
 from nrn_mlfit.learn.networks import Design, TraceCNN, settle
-from nrn_mlfit.learn.threads import Threads
+from nrn_mlfit.learn.scaling import TraceScaler
+from nrn_mlfit.learn.stream import Stream
 
-OPTIMIZERS = {"adam": torch.optim.Adam, "nadam": torch.optim.NAdam, "adadelta": torch.optim.Adadelta}
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "nadam": torch.optim.NAdam,
+    "adadelta": torch.optim.Adadelta,
+}
 LOSSES = {"mse": nn.functional.mse_loss, "mae": nn.functional.l1_loss}
 WARM_UP_STEPS = 50
 COOL_DOWN_FROM = 0.5  # of the budget
@@ -29,47 +36,48 @@ EPOCHS_TO_REDUCE, EPOCHS_TO_STOP = 10, 25  # without a better validation loss
 LEAST_STEPS_AN_EPOCH = 50  # small training sets take smaller batches than the design's
 SMALLEST_BATCH = 8
 SETTLING_SETS = 128
+VALIDATED_AT_MOST = 4000  # sets of the held-out fold; their voltages stay in memory
+SETS_A_ROUND = 20_000  # after so many, or an epoch if that is shorter, comes a validation
+SETS_AT_ONCE = 64  # when predicting
 LARGEST_GRADIENT = 1.0
 RETRY_RATE = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Task:
-    """What one member is trained with: rows (n,) to learn from and to validate on, the seed, the precision, the batch."""
+    """What one member is trained with: pieces to learn from and to validate on, the seed, the precision, the batch."""
 
     design: Design
-    data: Data
-    learn: torch.Tensor
-    validate: torch.Tensor
+    corpus: Corpus
+    scaler: TraceScaler
+    learn: list[Piece]
+    validate: list[Piece]
     seed: int
+    device: torch.device
     precision: str = "f32"
     batch: int | None = None
 
     @property
     def batch_size(self) -> int:
         """The sets in one step: as asked for, or the design's, or fewer where the training set is small."""
-        return self.batch or min(self.design.batch_size, max(SMALLEST_BATCH, len(self.learn) // LEAST_STEPS_AN_EPOCH))
-
-    @property
-    def steps(self) -> int:
-        """Steps an epoch."""
-        return math.ceil(len(self.learn) / self.batch_size)
+        return self.batch or min(self.design.batch_size, max(SMALLEST_BATCH, count(self.learn) // LEAST_STEPS_AN_EPOCH))
 
 
+@dataclass(frozen=True)
 class Budget:
-    """How long a member may train: `epochs`, or `seconds` from now, whichever ends first."""
+    """How long a member may train: `epochs`, or `seconds`, whichever ends first."""
 
-    def __init__(self, epochs: float, seconds: float = math.inf):
-        self.epochs, self.seconds, self._began = epochs, seconds, time.monotonic()
+    epochs: float
+    seconds: float = math.inf
 
-    def used(self, epochs: float) -> float:
-        """The share in [0, 1] that is used up after `epochs`."""
-        return min(1.0, max(epochs / self.epochs, (time.monotonic() - self._began) / self.seconds))
+    def used(self, epochs: float, seconds: float) -> float:
+        """The share in [0, 1] that is used up after `epochs` and `seconds`."""
+        return min(1.0, max(epochs / self.epochs, seconds / self.seconds))
 
 
 @dataclass
 class History:
-    """Losses after each epoch (the last may be a part of one), and what happened on the way."""
+    """Losses after each round (an epoch, or a part of one), and what happened on the way."""
 
     epochs: list[float] = field(default_factory=list)
     train: list[float] = field(default_factory=list)
@@ -82,12 +90,16 @@ class History:
         return min(self.validation, default=math.inf)
 
     @property
-    def stale(self) -> int:
+    def best_epoch(self) -> float:
+        return self.epochs[self.validation.index(self.best)] if self.validation else 0.0
+
+    @property
+    def stale(self) -> float:
         """Epochs since the lowest validation loss."""
-        return len(self.validation) - 1 - self.validation.index(self.best) if self.validation else 0
+        return self.epochs[-1] - self.best_epoch if self.epochs else 0.0
 
     def add(self, epochs: float, train: float, validation: float) -> bool:
-        """Note an epoch; whether it is the best so far."""
+        """Note a round; whether it is the best so far."""
         better = validation < self.best
         self.epochs.append(epochs)
         self.train.append(train)
@@ -95,122 +107,206 @@ class History:
         return better
 
 
-Tell = Callable[[float, float, History], None]  # epochs done, share of the budget used, losses so far
-
-
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A network with its best weights, on the CPU, its losses, and its answers (n, K) for the rows it was validated on."""
+    """A network with its best weights, on the CPU, its losses, and its mean square error (K,) on held-out sets."""
 
     network: TraceCNN
     history: History
-    answers: torch.Tensor
+    errors: torch.Tensor
 
 
-def train_member(task: Task, budget: Budget, tell: Tell) -> Trained:
-    """Train a network within `budget`.
+Tell = Callable[[float, float, History], object]  # epochs done, share of the budget used, losses so far
+Keep = Callable[[Callable[[], dict]], object]  # may ask for all that is needed to go on
+
+
+def train_member(
+    task: Task, budget: Budget, tell: Tell = lambda *_: None, keep: Keep = lambda _: None, kept: dict | None = None
+) -> Trained:
+    """Train a network within `budget`; `kept`, what `keep` asked for last, makes it go on from there to the same bits.
 
     A loss that stops being a number means one new start with a tenth of the learning rate; after a second time the best
     weights so far are kept, and EnsembleError is raised if there are none.
     """
-    runs: list[_Run] = []
-    threads = Threads()
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(task.seed)
-            for rate in (task.design.rate, task.design.rate * RETRY_RATE):
-                runs.append(_Run(task, budget, rate, threads))
-                if runs[-1].go(tell):
-                    break
-        return _best_of(runs, task)
-    finally:
-        threads.restore()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(task.seed)
+        run = _Run(task, budget)
+        if kept:
+            run.load(kept)
+        while not run.go(tell, keep):
+            if not run.begin_anew():
+                break
+    return run.result()
 
 
-def _best_of(runs: "list[_Run]", task: Task) -> Trained:
-    notes = [note for run in runs for note in run.history.notes]
-    run = min(runs, key=lambda run: run.history.best)
-    if run.kept is None:
-        raise EnsembleError(
-            f"design {task.design.name}: training {', then '.join(notes)}; "
-            "set a lower learning_rate in the design, or use another design"
-        )
-    run.history.notes = notes
-    run.network.load_state_dict(run.kept)
-    answers = task.data.predict(run.network, task.validate)
-    return Trained(run.network.cpu().eval(), run.history, answers)
+def network_for(task: Task, shape) -> TraceCNN:
+    """A new network for the traces (n, P*S, T) and targets (n, K) of a task."""
+    (_, channels, length), outputs = shape, len(task.corpus.manifest["cell"]["parameters"])
+    return TraceCNN(task.design, channels, length, outputs).to(task.device)
 
 
 class _Run:
-    """One training from a fresh start."""
+    """A training and its state."""
 
-    def __init__(self, task: Task, budget: Budget, rate: float, threads: Threads):
-        self.task, self.budget, self.rate, self.threads = task, budget, rate, threads
-        self.history = History()
-        self.step_count = 0
-        self.kept: dict[str, torch.Tensor] | None = None
-        _, channels, length = task.data.counts.shape
-        self.network = TraceCNN(task.design, channels, length, task.data.targets.shape[1]).to(task.data.device)
-        settle(self.network, task.data.inputs(task.learn[:SETTLING_SETS]))
-        self.optimizer = OPTIMIZERS[task.design.optimizer](self.network.parameters(), lr=rate)
-        self.loss = LOSSES[task.design.loss]
+    def __init__(self, task: Task, budget: Budget):
+        self.task, self.budget = task, budget
+        counts, targets = _some(task.corpus, task.validate, VALIDATED_AT_MOST)
+        self._held_out = counts, targets
+        trace_bytes = counts[0].numel() * counts.element_size()
+        self.stream = Stream(task.corpus, task.learn, task.batch_size, task.seed, trace_bytes)
+        self.network = network_for(task, counts.shape)
+        self._settle(next(iter(self.stream.batches()))[0])
+        self.history, self.rate, self.attempt = History(), task.design.rate, 0
+        self._start()
+
+    def _settle(self, counts):
+        settle(self.network, self._curated(counts[:SETTLING_SETS]))
+        self._fresh = {name: value.clone() for name, value in self.network.state_dict().items()}
+
+    def _start(self):
+        """From the first step on, with `rate`."""
+        design = self.task.design
+        decay = {"weight_decay": design.weight_decay} if design.weight_decay else {}
+        self.optimizer = OPTIMIZERS[design.optimizer](self.network.parameters(), lr=self.rate, **decay)
+        self.average = Average(self.network, design.average)
+        self.step, self.seconds, self.sums = 0, 0.0, torch.zeros(2)
+        self.best: dict[str, torch.Tensor] | None = None
+
+    def begin_anew(self) -> bool:
+        """A new start with a tenth of the rate, after a loss that was no number; False after the second one."""
+        if self.attempt:
+            return False
+        self.attempt, self.rate, seconds = 1, self.task.design.rate * RETRY_RATE, self.seconds
+        self.network.load_state_dict(self._fresh)
+        best, losses = self.best, self.history
+        self._start()
+        self.best, self.history, self.seconds = best, losses, seconds
+        return True
 
     @property
     def epochs(self) -> float:
-        return self.step_count / self.task.steps
+        return self.step / self.stream.steps_an_epoch
 
     @property
     def used(self) -> float:
-        return self.budget.used(self.epochs)
+        return self.budget.used(self.epochs, self.seconds)
 
-    def go(self, tell: Tell) -> bool:
+    def go(self, tell: Tell, keep: Keep) -> bool:
         """Train to the end of the budget, or until nothing gets better; False if the loss is no number any more."""
-        while True:
-            train = self._epoch(tell)
-            validation = self._validate()
-            if not (math.isfinite(train) and math.isfinite(validation)):
-                self.history.notes.append(f"diverged at learning rate {self.rate:g} after {self.epochs:.1f} epochs")
-                return False
-            if self.history.add(self.epochs, train, validation):
-                self.kept = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
-            tell(self.epochs, self.used, self.history)
-            if self.used >= 1 or self.history.stale >= EPOCHS_TO_STOP:
+        a_round = max(1, min(self.stream.steps_an_epoch, SETS_A_ROUND // self.task.batch_size))
+        for counts, targets in self.stream.batches(self.step):
+            if self._is_over():
                 return True
-            if self.history.stale and self.history.stale % EPOCHS_TO_REDUCE == 0:
-                self.rate *= self.task.design.reduce_lr
-
-    def _epoch(self, tell) -> float:
-        """One pass over the training rows in random order, or what the budget leaves of it; the mean loss."""
-        self.network.train()
-        order = self.task.learn[torch.randperm(len(self.task.learn))]
-        losses = []
-        for rows in order.split(self.task.batch_size):
-            with self.threads.step():
-                losses.append(self._step(rows))
-            if self.used >= 1:
-                break
+            began = time.monotonic()
+            self._learn(counts, targets)
+            self.seconds += time.monotonic() - began
+            if self.step % a_round == 0 or self.used >= 1:
+                began = time.monotonic()
+                if not self._close_round():
+                    return False
+                self.seconds += time.monotonic() - began
             tell(self.epochs, self.used, self.history)
-        return float(torch.stack(losses).mean())
+            keep(self.state)
+        raise AssertionError("a stream has no end")
 
-    def _step(self, rows):
-        """One step of the optimizer; its loss."""
+    def _is_over(self) -> bool:
+        """Whether the budget is used up, or nothing has got better for long."""
+        return bool(self.history.epochs) and (self.used >= 1 or self.history.stale >= EPOCHS_TO_STOP)
+
+    def _learn(self, counts, targets):
+        """One step of the optimizer."""
+        self.network.train()
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate * schedule(self.step_count, self.used)
-        inputs, targets = self.task.data.batch(rows)
-        with autocast(self.task.data.device, self.task.precision):
-            answer = self.network(inputs)
-        loss = self.loss(answer, targets)
+            group["lr"] = self.rate * schedule(self.step, self.used)
+        with autocast(self.task.device, self.task.precision):
+            answer = self.network(self._curated(counts))
+        loss = LOSSES[self.task.design.loss](answer, targets.to(self.task.device))
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
         self.optimizer.step()
-        self.step_count += 1
-        return loss.detach()
+        self.average.take(self.network)
+        self.step += 1
+        self.sums += torch.tensor([float(loss.detach()), 1.0])
 
-    def _validate(self) -> float:
-        task = self.task
-        answer = task.data.predict(self.network, task.validate, task.precision)
-        return float(self.loss(answer, task.data.targets[task.validate]))
+    def _close_round(self) -> bool:
+        """Validate and note; False if a loss is no number any more."""
+        train, weights = float(self.sums[0] / self.sums[1]), self.average.weights(self.network)
+        self.sums = torch.zeros(2)
+        answers = self._answers(weights)
+        validation = float(LOSSES[self.task.design.loss](answers, self._held_out[1]))
+        if not (math.isfinite(train) and math.isfinite(validation)):
+            self.history.notes.append(f"diverged at learning rate {self.rate:g} after {self.epochs:.1f} epochs")
+            return False
+        if self.history.add(self.epochs, train, validation):
+            self.best = {name: value.detach().cpu().clone() for name, value in weights.items()}
+            self.reduced_at = 0.0
+        elif self.history.stale >= EPOCHS_TO_REDUCE + self.reduced_at:
+            self.rate, self.reduced_at = self.rate * self.task.design.reduce_lr, self.history.stale
+        return True
+
+    def _curated(self, counts):
+        """int16 travels to the device, float32 is made there."""
+        return self.task.scaler.from_counts(counts.to(self.task.device))
+
+    @torch.inference_mode()
+    def _answers(self, weights, precision=None) -> torch.Tensor:
+        """What a network with `weights` says of the held-out sets, (n, K) float32 on the CPU."""
+        own = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self.network.load_state_dict(weights)
+        self.network.eval()
+        with autocast(self.task.device, precision or self.task.precision):
+            parts = self._held_out[0].split(SETS_AT_ONCE)
+            answers = torch.cat([self.network(self._curated(part)).float().cpu() for part in parts])
+        self.network.load_state_dict(own)
+        return answers
+
+    def result(self) -> Trained:
+        if self.best is None:
+            raise EnsembleError(
+                f"design {self.task.design.name}: training {', then '.join(self.history.notes)}; "
+                "set a lower learning_rate in the design, or use another design"
+            )
+        errors = (self._answers(self.best, "f32") - self._held_out[1]).square().mean(0)
+        self.network.load_state_dict(self.best)
+        return Trained(self.network.cpu().eval(), self.history, errors)
+
+    # ---- To be gone on with ----
+
+    PLAIN = ("step", "seconds", "rate", "attempt", "reduced_at")
+    reduced_at = 0.0
+
+    def state(self) -> dict:
+        """All that is needed to go on, as tensors and plain values."""
+        return {
+            **{name: getattr(self, name) for name in self.PLAIN},
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state(),
+            "sums": self.sums,
+            "best": self.best,
+            "history": asdict(self.history),
+            "random": torch.get_rng_state(),
+        }
+
+    def load(self, kept: dict):
+        for name in self.PLAIN:
+            setattr(self, name, kept[name])
+        self.network.load_state_dict(kept["network"])
+        self.optimizer.load_state_dict(kept["optimizer"])
+        self.average.load(kept["average"])
+        self.sums, self.best, self.history = kept["sums"], kept["best"], History(**kept["history"])
+        torch.set_rng_state(kept["random"])
+
+
+def _some(corpus, pieces, most) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of some pieces the first ones, of `most` sets or a little fewer."""
+    chosen: list[Piece] = []
+    for piece in pieces:
+        if chosen and count(chosen) + len(piece.rows) > most:
+            break
+        chosen.append(piece)
+    return corpus.read(chosen)
 
 
 def schedule(steps: int, used: float) -> float:

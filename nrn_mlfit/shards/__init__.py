@@ -19,7 +19,7 @@ from nrn_mlfit.shards.format import (
     to_millivolts,
     write,
 )
-from nrn_mlfit.shards.run import Run, Traces, load_runs, open_run
+from nrn_mlfit.shards.run import Run, Traces, load_runs, nothing_good, open_run, open_runs
 
 __all__ = [
     "FORMAT",
@@ -34,7 +34,9 @@ __all__ = [
     "attributes_of",
     "load_runs",
     "name_of",
+    "nothing_good",
     "open_run",
+    "open_runs",
     "read",
     "rows",
     "to_counts",

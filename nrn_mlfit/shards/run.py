@@ -106,22 +106,32 @@ class Traces:
 
 def load_runs(folders: Sequence[Path | str], limit: int | None = None) -> Traces:
     """The sets with status ok of runs that share cell and protocol, at most `limit` of them."""
-    runs = [open_run(Path(folder)) for folder in folders]
-    first = runs[0]
-    for run in runs:
-        if run.manifest["content_hash"] != first.manifest["content_hash"]:
-            raise ShardError(f"{run.folder}: another cell or protocol than {first.folder}; train on runs of one cell")
-    check_disjoint(runs)
-    held, count = [], 0
+    runs = open_runs(folders)
+    first, held, count = runs[0], [], 0
     for owner, path in ((run, path) for run in runs for path in run.shards):
         held.append(owner.read(path))
         count += int(held[-1].ok.sum())
         if limit and count >= limit:
             break
     if not count:
-        raise ShardError(f"{first.folder}: not one set went well; see the causes with `nrn-mlfit shards failed`")
+        raise nothing_good(first)
     good = {name: np.concatenate([getattr(s, name)[s.ok] for s in held])[:limit] for name in PER_SET}
     return Traces(**good, currents=held[0].currents, manifest=first.manifest, cell_folder=first.cell_folder)
+
+
+def open_runs(folders: Sequence[Path | str]) -> list[Run]:
+    """Runs that belong together; raises ShardError for another cell or protocol, and for sets that are there twice."""
+    runs = [open_run(Path(folder)) for folder in folders]
+    for run in runs:
+        if run.manifest["content_hash"] != runs[0].manifest["content_hash"]:
+            raise ShardError(f"{run.folder}: another cell or protocol than {runs[0].folder}; train on runs of one cell")
+    check_disjoint(runs)
+    return runs
+
+
+def nothing_good(run: Run) -> ShardError:
+    """The error of runs without a good set, the first of which is `run`."""
+    return ShardError(f"{run.folder}: not one set went well; see the causes with `nrn-mlfit shards failed`")
 
 
 def check_disjoint(runs: Iterable[Run]):

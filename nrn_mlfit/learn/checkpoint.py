@@ -1,0 +1,89 @@
+"""What a training that may be broken off leaves on disk: its settings, and what each member needs to go on, or has become."""
+
+import io
+import pickle
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from nrn_mlfit import textfile
+from nrn_mlfit.errors import EnsembleError, MachineError
+from nrn_mlfit.learn.training import History, Trained
+
+ABOUT = "training.json"
+SECONDS_BETWEEN = 30.0
+DAMAGE = (OSError, EOFError, RuntimeError, LookupError, TypeError, ValueError, pickle.UnpicklingError)
+
+
+class Checkpoints:
+    """A hidden folder beside an ensemble that is being trained; it is gone when the ensemble is there."""
+
+    def __init__(self, ensemble: Path):
+        self.folder = ensemble.parent / f".{ensemble.name}-training"
+
+    def begin(self, about: dict):
+        """Take the folder for a training; raises EnsembleError where it holds another one."""
+        path = self.folder / ABOUT
+        if path.is_file() and textfile.read_json(path, EnsembleError) != about:
+            raise EnsembleError(
+                f"{self.folder}: holds an unfinished training with other traces or settings; give its command again to go on, "
+                "delete the folder, or name another ensemble with -o"
+            )
+        textfile.write_atomic(path, textfile.to_json(about))
+
+    def member(self, number: int) -> "Member":
+        return Member(self.folder / f"member-{number}.pt")
+
+    def remove(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Member:
+    """What one member has come to, in one file that is always whole."""
+
+    def __init__(self, path: Path):
+        self._path, self._kept_at = path, time.monotonic()
+
+    def load(self) -> dict | None:
+        """What was kept, None where nothing was; raises EnsembleError for a damaged file."""
+        if not self._path.is_file():
+            return None
+        try:
+            return torch.load(self._path, weights_only=True)
+        except DAMAGE as error:
+            raise EnsembleError(f"{self._path}: damaged ({error}); delete it, and this member begins anew") from None
+
+    def keep(self, state):
+        """Keep `state()`, but not more often than every half minute."""
+        if time.monotonic() - self._kept_at >= SECONDS_BETWEEN:
+            self._write(state())
+            self._kept_at = time.monotonic()
+
+    def finish(self, trained: Trained):
+        """Keep what came of the training in place of what it needed to go on."""
+        self._write(
+            {
+                "done": trained.network.state_dict(),
+                "history": asdict(trained.history),
+                "errors": trained.errors,
+            }
+        )
+
+    def _write(self, state):
+        image = io.BytesIO()
+        torch.save(state, image)
+        try:
+            textfile.write_atomic(self._path, image.getvalue())
+        except OSError as error:
+            raise MachineError(
+                f"{self._path}: cannot be written ({error.strerror or error}); make room there"
+            ) from None
+
+
+def trained_of(kept: dict, network) -> Trained:
+    """A member that `finish` kept, in a network of its design."""
+    network.load_state_dict(kept["done"])
+    return Trained(network.cpu().eval(), History(**kept["history"]), kept["errors"])

@@ -1,0 +1,98 @@
+"""Training traces as they lie on disk: pieces of shards, dealt into folds, read when they are wanted."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nrn_mlfit.errors import EnsembleError
+from nrn_mlfit.shards import Run, Status, nothing_good, open_runs
+
+LARGEST_PIECE = 100  # sets; as many as a shard has by default
+LEAST_PIECES = 100  # of a corpus, so that folds of small ones are of one size
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Some good sets of one shard: their rows (n,) there."""
+
+    run: Run
+    path: Path
+    rows: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """The good sets of runs of one cell and protocol, in `pieces`; nothing but their statuses has been read."""
+
+    pieces: tuple[Piece, ...]
+    manifest: dict
+    cell_folder: Path
+
+    def __len__(self) -> int:
+        return count(self.pieces)
+
+    def read(self, pieces: Iterable[Piece]) -> tuple[torch.Tensor, torch.Tensor]:
+        """counts (n, P*S, T) int16 of 0.01 mV and unit parameters (n, K) float32 of some pieces, in their order.
+
+        Neighbouring pieces of one shard cost one reading.
+        """
+        counts, targets = [], []
+        for path, group in groupby(pieces, lambda piece: piece.path):
+            held = list(group)
+            shard = held[0].run.read(path)
+            for piece in held:
+                counts.append(torch.from_numpy(shard.volts[piece.rows]).flatten(1, 2))
+                targets.append(torch.from_numpy(shard.unit_par[piece.rows].astype(np.float32)))
+        return torch.cat(counts), torch.cat(targets)
+
+
+def count(pieces: Iterable[Piece]) -> int:
+    """The sets in some pieces."""
+    return sum(len(piece.rows) for piece in pieces)
+
+
+def open_corpus(folders: Sequence[Path | str], limit: int | None = None) -> Corpus:
+    """The sets with status ok of runs that share cell and protocol, the first `limit` of them.
+
+    Raises ShardError for runs that do not belong together, or of which not one set went well.
+    """
+    runs = open_runs(folders)
+    shards = list(_good(runs, limit))
+    total = sum(len(rows) for _, _, rows in shards)
+    if not total:
+        raise nothing_good(runs[0])
+    size = min(LARGEST_PIECE, max(1, total // LEAST_PIECES))
+    pieces = [
+        Piece(run, path, rows[low : low + size]) for run, path, rows in shards for low in range(0, len(rows), size)
+    ]
+    return Corpus(tuple(pieces), runs[0].manifest, runs[0].cell_folder)
+
+
+def _good(runs, limit) -> Iterator[tuple[Run, Path, np.ndarray]]:
+    """(run, path, rows of good sets) of each shard, up to `limit` sets in all."""
+    left = limit
+    for run in runs:
+        for path in run.shards:
+            rows = np.flatnonzero(run.status(path) == Status.OK)[:left]
+            left = None if left is None else left - len(rows)
+            if len(rows):
+                yield run, path, rows
+            if left == 0:
+                return
+
+
+def deal(pieces: Sequence[Piece], folds: int, seed: int) -> list[list[Piece]]:
+    """The pieces dealt into `folds` parts by a permutation of `seed`; raises EnsembleError if there are too few."""
+    if folds < 2:
+        raise EnsembleError(f"{folds} fold leaves nothing to validate on; use --folds 2 or more")
+    if len(pieces) < 4 * folds:
+        raise EnsembleError(
+            f"{count(pieces)} traces are too few for {folds} folds, at least {4 * folds} are needed; "
+            "simulate more, or use a smaller --folds"
+        )
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(pieces))
+    return [[pieces[k] for k in np.sort(part)] for part in np.array_split(order, folds)]
