@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,29 +25,7 @@ def unbroken(mpirun, hashes, tmp_path_factory):
     return hashes(folder), time.monotonic() - began
 
 
-def family(pid):
-    """The process and all below it."""
-    children = []
-    for task in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            child, _, rest = task.read_text().partition(" (")
-            if int(rest.rpartition(")")[2].split()[1]) == pid:
-                children.append(int(child))
-        except OSError:  # it ended while we looked
-            continue
-    return [pid, *(p for child in children for p in family(child))]
-
-
-def pythons_of(job):
-    """The processes of the job that are Python: ranks, their keepers and workers."""
-    found = []
-    for pid in family(job.pid)[1:]:
-        with contextlib.suppress(OSError):  # it ended while we looked
-            found += [pid] if "python" in os.readlink(f"/proc/{pid}/exe") else []
-    return found
-
-
-def test_a_random_kill_loses_nothing(mpiexec, mpirun, hashes, unbroken, tmp_path, rounds):
+def test_a_random_kill_loses_nothing(mpiexec, mpirun, hashes, unbroken, pythons_of, tmp_path, rounds):
     chance = random.Random(5)
     wanted, seconds = unbroken
     broken = 0

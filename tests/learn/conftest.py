@@ -1,11 +1,14 @@
 """Fixtures: one thread, a real cell folder, and traces from a relation that is known: a decaying exponential."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 
-from nrn_mlfit import cells, shards
-from nrn_mlfit.learn import Design, Settings, train
+from nrn_mlfit import cells, shards, textfile
+from nrn_mlfit.learn import Design, Settings, open_corpus, train
+from nrn_mlfit.shards import manifest
 
 CELL = """name: decay
 hoc: decay.hoc
@@ -42,35 +45,50 @@ def decay_cell(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def decay_traces(decay_cell):
-    """make(N, seed) -> Traces (N, 1, 1, 600) of V = -75 + amplitude exp(-t / tau) with 0.1 mV of noise."""
-    model = cells.load(decay_cell)
-    protocol = model.protocol
-    manifest = {
-        "cell": model.settings(),
-        "cell_hash": model.digest(),
-        **{key: f"{key} of a test" for key in ("protocol_hash", "content_hash")},
-        **{"dt": protocol.dt, "start": protocol.start, "stop": protocol.stop, "versions": {"neuron": "none"}},
-    }
+def decay_run(decay_cell, tmp_path_factory):
+    """make(N, seed) -> the folder of a run, in shards of 10 sets, of V = -75 + amplitude exp(-t / tau) with 0.1 mV of noise.
 
-    def make(sets, seed=1):
+    `change(unit_par)` gives what is written as the truth in place of what made the traces.
+    """
+    model = cells.load(decay_cell)
+
+    @functools.cache
+    def make(sets, seed=1, change=None):
+        folder = tmp_path_factory.mktemp("runs") / "run"
+        about = manifest.describe(model, seed, 10, "none")
+        cells.bundle(model, folder / "cell")
+        textfile.write_atomic(folder / manifest.NAME, textfile.to_json(about))
         unit_par = model.space.draw(seed, 0, sets)
-        phys_par = model.space.to_phys(unit_par)
-        tau, amplitude = phys_par.T[:, :, None]
-        noise = np.random.default_rng(seed).normal(0, 0.1, (sets, protocol.length))
-        volts = -75 + amplitude * np.exp(-protocol.dt * np.arange(protocol.length) / tau) + noise
-        counts = shards.to_counts(volts)[:, None, None]
-        return shards.Traces(phys_par, unit_par, counts, protocol.currents, manifest, decay_cell)
+        counts = decays(model, seed, sets)
+        told = change(unit_par) if change else unit_par
+        for low in range(0, sets, 10):
+            rows = slice(low, low + 10)
+            status = np.zeros(len(unit_par[rows]), np.uint8)
+            attributes = shards.attributes_of(about, low)
+            held = shards.Shard(told[rows], told[rows], counts[rows], status, model.protocol.currents, attributes)
+            shards.write(folder / shards.name_of(low), held)
+        return folder
 
     return make
 
 
+def decays(model, seed, sets):
+    """counts (N, 1, 1, 600) of the first sets of a seed."""
+    tau, amplitude = model.space.to_phys(model.space.draw(seed, 0, sets)).T[:, :, None]
+    noise = np.random.default_rng(seed).normal(0, 0.1, (sets, model.protocol.length))
+    volts = -75 + amplitude * np.exp(-model.protocol.dt * np.arange(model.protocol.length) / tau) + noise
+    return shards.to_counts(volts)[:, None, None]
+
+
 @pytest.fixture(scope="session")
-def small_ensemble(decay_traces, small_design):
+def small_ensemble(decay_run, small_design, tmp_path_factory):
     """Three small networks after one epoch."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    ensemble = train(decay_traces(60), small_design, Settings(folds=3, epochs=1, precision="f32", device="cpu"))
+    settings = Settings(folds=3, epochs=1, precision="f32", device="cpu")
+    ensemble = train(
+        open_corpus([decay_run(60)]), tmp_path_factory.mktemp("small") / "ensemble", small_design, settings
+    )
     torch.set_num_threads(before)
     return ensemble
 

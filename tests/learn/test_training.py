@@ -1,9 +1,10 @@
 """Training finds a relation that is known, repeats itself, keeps to its budget, and survives a divergence."""
 
+import io
 import math
 import re
+import shutil
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,20 +14,30 @@ from hypothesis import strategies as st
 
 from nrn_mlfit import shards
 from nrn_mlfit.errors import DesignError, EnsembleError
-from nrn_mlfit.learn import Design, Settings, train
-from nrn_mlfit.learn.dataset import fold_rows, from_traces
+from nrn_mlfit.learn import Design, Settings, folds, open_corpus, train
+from nrn_mlfit.learn.corpus import deal
 from nrn_mlfit.learn.devices import pick_device, pick_precision
 from nrn_mlfit.learn.scaling import TraceScaler
-from nrn_mlfit.learn.threads import FIRST_WAIT, STEPS_TO_TRY, Threads
 from nrn_mlfit.learn.training import LEAST_COOL, LOSSES, Budget, History, Task, schedule, train_member
 
 QUICK = {"folds": 2, "precision": "f32", "device": "cpu"}
 
 
-def test_a_known_relation_is_learned_and_transfers(decay_traces, small_design):
+@pytest.fixture
+def trained(decay_run, tmp_path):
+    """make(sets, design, **settings) -> the ensemble of a training on a run of so many decays."""
+
+    def make(sets, design, report=lambda _: None, **settings):
+        folder = tmp_path / f"ensemble{len(list(tmp_path.iterdir()))}"
+        return train(open_corpus([decay_run(sets)]), folder, design, Settings(**{**QUICK, **settings}), report)
+
+    return make
+
+
+def test_a_known_relation_is_learned_and_transfers(trained, decay_run, small_design):
     """Amplitude and time constant of an exponential: far better than the middle on traces from other draws."""
-    ensemble = train(decay_traces(500), small_design, Settings(epochs=12, **QUICK))
-    fresh = decay_traces(200, seed=2)
+    ensemble = trained(500, small_design, epochs=12)
+    fresh = shards.load_runs([decay_run(200, seed=2)])
     answers = ensemble.predict(shards.to_millivolts(fresh.volts))
     mse = ((answers.mean(0) - fresh.unit_par) ** 2).mean()
     assert mse < 1 / 3 / 20
@@ -36,67 +47,72 @@ def test_a_known_relation_is_learned_and_transfers(decay_traces, small_design):
 
 
 @pytest.mark.parametrize(
-    "change", [{"loss": "mae", "optimizer": "nadam"}, {"optimizer": "adadelta", "last_activation": "linear"}]
+    "change",
+    [
+        {"loss": "mae", "optimizer": "nadam"},
+        {"optimizer": "adadelta", "last_activation": "linear"},
+        {"optimizer": "adamw", "weight_decay": 0.01, "average": 0.9},
+    ],
 )
-def test_every_loss_and_optimizer_learns(decay_traces, change):
+def test_every_loss_and_optimizer_learns(trained, change):
     design = Design("other", (8,), 5, 1, 10, (16,), **change)
-    ensemble = train(decay_traces(200), design, Settings(epochs=8, **QUICK))
-    assert max(ensemble.record["fold_losses"]) < 0.2
+    assert max(trained(200, design, epochs=8).record["fold_losses"]) < 0.2
 
 
-def test_same_seed_same_weights_and_another_seed_others(decay_traces, small_design):
-    one, two, other = (
-        train(decay_traces(40), small_design, Settings(epochs=2, seed=seed, **QUICK)) for seed in (1, 1, 2)
-    )
-    for a, b in zip(one.members, two.members, strict=True):
-        assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
-    assert one.record == two.record
+def same_weights(one, two) -> bool:
+    pairs = zip(one.members, two.members, strict=True)
+    return all(torch.equal(x, y) for a, b in pairs for x, y in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def test_same_seed_same_weights_and_another_seed_others(trained, small_design):
+    one, two, other = (trained(40, small_design, epochs=2, seed=seed) for seed in (1, 1, 2))
+    assert same_weights(one, two) and one.record == two.record
     assert not torch.equal(one.members[0].last.weight, other.members[0].last.weight)
     assert not torch.equal(one.members[0].last.weight, one.members[1].last.weight)
 
 
-def test_training_leaves_the_random_state_of_others_alone(decay_traces, small_design):
+def test_training_leaves_the_random_state_of_others_alone(trained, small_design):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    train(decay_traces(20), small_design, Settings(epochs=1, **QUICK))
+    trained(20, small_design, epochs=1)
     assert torch.equal(torch.rand(3), expected)
 
 
-@given(sets=st.integers(20, 300), folds=st.integers(2, 5), seed=st.integers(0, 2**32))
-def test_folds_partition_the_data(sets, folds, seed):
-    parts = fold_rows(sets, folds, seed)
-    assert sorted(torch.cat(parts).tolist()) == list(range(sets))
+@given(pieces=st.integers(20, 300), folds=st.integers(2, 5), seed=st.integers(0, 2**32))
+def test_folds_partition_the_pieces(pieces, folds, seed):
+    parts = deal(range(pieces), folds, seed)
+    assert sorted(piece for part in parts for piece in part) == list(range(pieces))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
-    assert all(torch.equal(a, b) for a, b in zip(parts, fold_rows(sets, folds, seed), strict=True))
+    assert parts == deal(range(pieces), folds, seed)
 
 
-def test_too_few_traces_are_one_sentence(decay_traces, small_design):
+def test_too_few_traces_are_one_sentence(trained, small_design):
     with pytest.raises(EnsembleError) as error:
-        train(decay_traces(10), small_design)
+        trained(10, small_design, folds=5)
     assert str(error.value) == (
         "10 traces are too few for 5 folds, at least 20 are needed; simulate more, or use a smaller --folds"
     )
     with pytest.raises(EnsembleError) as error:
-        train(decay_traces(10), small_design, Settings(folds=1))
+        trained(10, small_design, folds=1)
     assert str(error.value) == "1 fold leaves nothing to validate on; use --folds 2 or more"
 
 
-def test_a_design_too_deep_for_the_traces_is_refused_before_training(decay_traces):
+def test_a_design_too_deep_for_the_traces_is_refused_before_training(trained):
     with pytest.raises(DesignError, match="traces of 600 samples shrink to nothing"):
-        train(decay_traces(20), "model1")
+        trained(20, "model1")
 
 
-def test_traces_of_another_cell_folder_are_refused(decay_traces, small_design):
-    traces = decay_traces(20)
-    wrong = replace(traces, unit_par=traces.unit_par[:, :1])
-    with pytest.raises(EnsembleError, match=r"2 parameters, its traces have 1$"):
-        train(wrong, small_design)
+def test_a_cell_that_was_changed_after_the_run_is_refused(decay_run, small_design, tmp_path):
+    folder = shutil.copytree(decay_run(20), tmp_path / "run")
+    (folder / "cell" / "decay.hoc").write_text("// another one\n")
+    with pytest.raises(EnsembleError, match="cell: is not the cell that was simulated"):
+        train(open_corpus([folder]), tmp_path / "ensemble", small_design, Settings(**QUICK))
 
 
-def test_minutes_end_the_training_wherever_it_is(decay_traces, small_design):
+def test_minutes_end_the_training_wherever_it_is(trained, small_design):
     began, lines = time.monotonic(), []
-    ensemble = train(decay_traces(400), small_design, Settings(minutes=0.05, **QUICK), lines.append)
+    ensemble = trained(400, small_design, lines.append, minutes=0.05)
     assert 2 < time.monotonic() - began < 8
     assert len(ensemble.members) == 2
     assert lines[0].startswith("2 networks of design small, 200 traces each, batches of 8, cpu, f32; guessing")
@@ -104,53 +120,106 @@ def test_minutes_end_the_training_wherever_it_is(decay_traces, small_design):
     assert len(done) == 2
 
 
-def test_progress_says_losses_speed_and_time_left(decay_traces, small_design):
+def test_progress_says_losses_speed_and_time_left(trained, small_design, monkeypatch):
     lines = []
-    train(decay_traces(400), small_design, Settings(minutes=0.12, **QUICK), lines.append)
+    monkeypatch.setattr(folds, "SECONDS_BETWEEN_LINES", 0.5)
+    trained(400, small_design, lines.append, minutes=0.08)
     shape = r"  network 1/2  epoch +\d+\.\d\d  training \d\.\d{4}  validation \d\.\d{4}  \d+ traces/s  \d s left"
     assert any(re.fullmatch(shape, line) for line in lines)
 
 
-def _task(traces, **changes):
-    data = from_traces(traces, TraceScaler(), torch.device("cpu"))
-    rows = torch.arange(len(traces.volts))
-    design = Design("small", (4,), 5, 1, 10, (8,), **changes)
-    return Task(design, data, rows[8:], rows[:8], seed=1)
+@pytest.fixture
+def task(decay_run):
+    """make(sets, change, **of the design) -> a Task whose held-out sets are the first tenth."""
+
+    def make(sets, change=None, **design):
+        corpus = open_corpus([decay_run(sets, change=change)])
+        held = len(corpus.pieces) // 10
+        small = Design("small", (4,), 5, 1, 10, (8,), **design)
+        pieces = corpus.pieces
+        return Task(small, corpus, TraceScaler(), pieces[held:], pieces[:held], seed=1, device=torch.device("cpu"))
+
+    return make
 
 
-def test_a_divergence_means_one_new_start_with_a_lower_rate(decay_traces, monkeypatch):
-    task, finite = _task(decay_traces(40)), torch.nn.functional.mse_loss
-    calls = iter([float("nan")])
+def test_a_divergence_means_one_new_start_with_a_lower_rate(task, monkeypatch):
+    finite, calls = torch.nn.functional.mse_loss, iter([float("nan")])
     monkeypatch.setitem(LOSSES, "mse", lambda answer, target: finite(answer, target) * next(calls, 1.0))
-    history = train_member(task, Budget(2), lambda *_: None).history
+    history = train_member(task(40), Budget(2)).history
     assert history.notes == ["diverged at learning rate 0.003 after 1.0 epochs"]
     assert len(history.epochs) == 2 and math.isfinite(history.best)
 
 
-def test_two_divergences_are_one_sentence(decay_traces):
-    traces = decay_traces(40)
-    traces.unit_par[:] = np.nan
+def no_numbers(unit_par):
+    return np.full_like(unit_par, np.nan)
+
+
+def noise(unit_par):
+    return np.random.default_rng(1).uniform(-1, 1, unit_par.shape)
+
+
+def test_two_divergences_are_one_sentence(task):
     with pytest.raises(EnsembleError) as error:
-        train_member(_task(traces), Budget(2), lambda *_: None)
+        train_member(task(40, no_numbers), Budget(2))
     assert str(error.value) == (
         "design small: training diverged at learning rate 0.003 after 1.0 epochs, then diverged at learning rate 0.0003 "
         "after 1.0 epochs; set a lower learning_rate in the design, or use another design"
     )
 
 
-def test_the_weights_kept_are_those_of_the_best_epoch(decay_traces):
-    task = _task(decay_traces(60))
-    trained = train_member(task, Budget(6), lambda *_: None)
-    loss = torch.nn.functional.mse_loss(trained.answers, task.data.targets[task.validate])
-    assert float(loss) == pytest.approx(trained.history.best, rel=1e-5)
-    assert torch.equal(task.data.predict(trained.network, task.validate), trained.answers)
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_the_weights_kept_are_those_of_the_best_epoch(task, average):
+    held = task(60, average=average)
+    trained = train_member(held, Budget(6))
+    counts, targets = held.corpus.read(held.validate)
+    with torch.inference_mode():
+        answers = trained.network(held.scaler.from_counts(counts))
+    errors = (answers - targets).square().mean(0)
+    assert torch.allclose(errors, trained.errors)
+    assert float(errors.mean()) == pytest.approx(trained.history.best, rel=1e-5)
 
 
-def test_training_stops_where_validation_gets_no_better(decay_traces):
-    traces = decay_traces(40)
-    traces.unit_par[:] = np.random.default_rng(1).uniform(-1, 1, traces.unit_par.shape)  # nothing to learn
-    history = train_member(_task(traces), Budget(300), lambda *_: None).history
+def test_training_stops_where_validation_gets_no_better(task):
+    history = train_member(task(40, noise), Budget(300)).history
     assert len(history.epochs) < 150 and history.stale == 25
+
+
+# ---- Broken off and gone on with ----
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+@pytest.mark.parametrize("at", [(1,), (7, 8), (3, 20, 41)])
+def test_what_goes_on_comes_to_the_same_bits(task, at, average):
+    """Broken off after some steps, in epochs and rounds and within them; dropout draws go on, too."""
+    held, budget = task(100, average=average, drop_frac=0.2), Budget(6)
+    whole, kept = train_member(held, budget), None
+    for last in at:
+        kept = broken_off(held, budget, last, kept)
+        assert kept["step"] == last
+    again = train_member(held, budget, kept=kept)
+    assert again.history == whole.history and torch.equal(again.errors, whole.errors)
+    pairs = zip(again.network.state_dict().values(), whole.network.state_dict().values(), strict=True)
+    assert all(torch.equal(x, y) for x, y in pairs)
+
+
+def broken_off(task, budget, last, kept):
+    """What is kept of a training that ends after the step `last`, through a file as it would be."""
+    image = io.BytesIO()
+
+    def keep(state):
+        held = state()
+        if held["step"] == last:
+            torch.save(held, image)
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train_member(task, budget, keep=keep, kept=kept)
+    image.seek(0)
+    return torch.load(image, weights_only=True)
 
 
 def test_the_learning_rate_warms_up_and_cools_down():
@@ -164,49 +233,7 @@ def test_history_knows_its_best():
     history = History()
     assert (history.best, history.stale) == (math.inf, 0)
     assert [history.add(k, 1.0, loss) for k, loss in enumerate((0.3, 0.1, 0.2))] == [True, True, False]
-    assert (history.best, history.stale) == (0.1, 1)
-
-
-class _Clock:
-    """Steps that take the seconds that were agreed for each thread count."""
-
-    def __init__(self, monkeypatch, threads):
-        self.now, self.used = 0.0, []
-        monkeypatch.setattr(time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-        monkeypatch.setattr(torch, "set_num_threads", self.used.append)
-
-    def steps(self, threads, count, seconds):
-        for _ in range(count):
-            with threads.step():
-                self.now += seconds[self.used[-1]]
-
-
-def test_threads_settle_on_the_fastest_and_look_again(monkeypatch):
-    clock = _Clock(monkeypatch, 4)
-    threads = Threads()
-    assert threads.counts == [1, 2, 4]
-    clock.steps(threads, 3 * STEPS_TO_TRY, {1: 0.3, 2: 0.2, 4: 0.5})
-    assert clock.used[-1] == threads.best == 2
-    clock.now += FIRST_WAIT + 1
-    clock.steps(threads, 3 * STEPS_TO_TRY, {1: 0.3, 2: 0.2, 4: 0.1})
-    assert clock.used[-1] == threads.best == 4
-    threads.restore()
-    assert clock.used[-1] == 4
-
-
-def test_a_hopeless_thread_count_gets_one_step(monkeypatch):
-    clock = _Clock(monkeypatch, 2)
-    threads = Threads()
-    clock.steps(threads, STEPS_TO_TRY + 1, {1: 0.1, 2: 4.0})
-    assert threads.best == 1 and clock.now < 5
-
-
-def test_on_one_thread_nothing_is_tried(monkeypatch):
-    clock = _Clock(monkeypatch, 1)
-    with Threads().step():
-        pass
-    assert clock.used == []
+    assert (history.best, history.best_epoch, history.stale) == (0.1, 1, 1)
 
 
 def test_devices_and_precision():
@@ -217,6 +244,5 @@ def test_devices_and_precision():
     assert pick_precision("auto", cpu) in ("f32", "bf16")
 
 
-def test_bf16_learns_too(decay_traces, small_design):
-    settings = Settings(epochs=6, folds=2, precision="bf16", device="cpu")
-    assert max(train(decay_traces(200), small_design, settings).record["fold_losses"]) < 0.15
+def test_bf16_learns_too(trained, small_design):
+    assert max(trained(200, small_design, epochs=6, precision="bf16").record["fold_losses"]) < 0.15

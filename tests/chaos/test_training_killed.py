@@ -1,0 +1,63 @@
+"""kill -9 of a random process of a training at a random time, then the same command again: the same weights."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from nrn_mlfit.learn import Ensemble
+
+OFTEN = """
+import sys
+from nrn_mlfit.learn import checkpoint
+checkpoint.SECONDS_BETWEEN = 0
+from nrn_mlfit.__main__ import main
+main(sys.argv[1:])
+"""
+DESIGN = """
+conv_filter: [4]
+conv_kernel: 5
+conv_repeat: 1
+pool_len: 100
+fc_dims: [8]
+drop_frac: 0.1
+average: 0.9
+"""
+
+
+def weights(folder):
+    return [value for member in Ensemble.load(folder).members for value in member.state_dict().values()]
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_training_killed_again_and_again_is_the_unbroken_one(
+    izhikevich_run, mpiexec, mpirun, pythons_of, tmp_path, rounds, ranks
+):
+    chance = random.Random(ranks)
+    (tmp_path / "d.yaml").write_text(DESIGN)
+    words = ["-c", OFTEN, "train", izhikevich_run, "--design", tmp_path / "d.yaml", "--folds", 2, "--epochs", 40, "-o"]
+    began = time.monotonic()
+    whole = mpirun(ranks, *words, tmp_path / "whole")
+    seconds = time.monotonic() - began
+    assert whole.returncode == 0, whole.stderr
+    broken = 0
+    for _ in range(rounds(10, 2)):
+        launcher = [mpiexec, "-n", str(ranks)]
+        line = [*launcher, sys.executable, *map(str, words), tmp_path / "broken"]
+        job = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0.3, 0.9) * seconds)
+        for pid in chance.sample(found := pythons_of(job), min(1, len(found))):
+            os.kill(pid, signal.SIGKILL)
+        broken += job.wait(60) != 0
+    assert broken
+    done = mpirun(ranks, *words, tmp_path / "broken")
+    assert done.returncode == 0, done.stderr
+    assert all(
+        torch.equal(a, b) for a, b in zip(weights(tmp_path / "whole"), weights(tmp_path / "broken"), strict=True)
+    )
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["broken", "d.yaml", "whole"]
