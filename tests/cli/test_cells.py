@@ -103,3 +103,11 @@ def test_what_takes_a_while_is_said_on_stderr(h):
 def test_a_plan_is_not_written_into_a_picture(tmp_path):
     done = CliRunner().invoke(cli, ["cells", "show", "izhikevich", "--engine", "lanes", "-o", str(tmp_path / "a.png")])
     assert done.exit_code == 2 and "with --engine -o is a folder for plan.txt and source.cpp" in done.stderr
+
+
+def test_a_long_plan_is_cut_and_says_by_how_much():
+    from nrn_mlfit.simulator.lanes.describe import LONGEST, MOST_LINES, Description
+
+    shown = list(Description(["word " * 100, "x" * LONGEST, *["line"] * 98], "").brief)
+    assert len(shown) == MOST_LINES + 1 and shown[-1] == f"  … and {100 - MOST_LINES} lines more"
+    assert shown[0].endswith("word …") and len(shown[0]) <= LONGEST + 2 and shown[1] == "x" * LONGEST
