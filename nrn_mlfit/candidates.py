@@ -90,10 +90,20 @@ def _probes(model, words) -> dict[str, str]:
         return model.probes
     sites = {word: model.probes.get(word, word) for word in map(str.strip, words.split(","))}
     for site in sites.values():
-        where = place(site)
-        if where.kind not in ("site", "point") or where.kind == "site" and float(where.where) > 1:
-            raise CellError(f"probe {site!r}: write SECTION(x) with x in 0..1, or VARIABLE@PROCESS for a point process")
+        if not _is_site(site):
+            raise CellError(
+                f"probe {site!r}: write SECTION(x) with x in 0..1, VARIABLE@PROCESS for a point process, or the name of a "
+                f"probe of the cell: {', '.join(model.probes)}"
+            )
     return sites
+
+
+def _is_site(word) -> bool:
+    try:
+        where = place(word)
+    except CellError:
+        return False
+    return where.kind == "point" or where.kind == "site" and float(where.where) <= 1
 
 
 def _geometry(model, words) -> dict[str, float]:

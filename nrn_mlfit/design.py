@@ -1,9 +1,7 @@
-"""Which stimulus lets one learn which parameter: Fisher information by finite differences, before anyone trains.
+"""Which stimulus lets one learn which parameter, before anyone trains: the information in a cell's curated traces.
 
 At random points of the parameter space the curated trace (log10(V - floor + 1), means of 0.5 ms) is taken for linear in
-the parameters, with Gaussian noise of sd 0.3 in each bin. Then F = J^T J / sd^2 (Kay, Fundamentals of Statistical Signal
-Processing: Estimation Theory, 1993, section 3.9), and with the prior's variance 1/3 in unit space the posterior's
-covariance is (F + 3 I)^-1. That is local: it does not see another point, far off, that gives the same trace.
+the parameters, and its derivatives are finite differences; `information` has what follows of them.
 """
 
 import csv
@@ -17,6 +15,7 @@ import numpy as np
 from nrn_mlfit import progress, textfile
 from nrn_mlfit.candidates import Candidate
 from nrn_mlfit.errors import CellError, MachineError
+from nrn_mlfit.information import NOISE, Information, judge
 from nrn_mlfit.shards import Status
 from nrn_mlfit.simulator.batch import ENGINE, Batch
 from nrn_mlfit.spikes import spike_counts
@@ -24,144 +23,6 @@ from nrn_mlfit.spikes import spike_counts
 POINTS = 64
 STEPS = (0.002, 0.01)  # of a unit parameter to either side; the first one counts, the second one checks it
 BIN_MS = 0.5
-NOISE = 0.3  # standard deviation in a bin, in log10 units: room for what a network overlooks
-PRIOR = 3.0  # 1 / variance of a uniform draw from [-1, 1]
-AGREED = 0.05  # the largest difference between the R2 of two steps that agree
-NAMED = 0.3  # the least weight of a parameter that is named in a direction of unit length
-
-
-def fisher(jacobian, noise: float = NOISE):
-    """Fisher information (..., K, K) in a trace with derivatives (..., K, D) and independent Gaussian noise."""
-    scaled = np.asarray(jacobian, float) / noise
-    return scaled @ np.swapaxes(scaled, -1, -2)
-
-
-def posterior(information):
-    """The posterior covariance (..., K, K) in unit space, (F + 3 I)^-1, for a prior uniform in [-1, 1]."""
-    return np.linalg.inv(information + PRIOR * np.eye(information.shape[-1]))
-
-
-def explained(covariance):
-    """The R2 (..., K) to expect with a posterior covariance (..., K, K): 1 - 3 C_kk; 0 is no better than the prior."""
-    return 1 - PRIOR * np.diagonal(covariance, axis1=-2, axis2=-1)
-
-
-@dataclass(frozen=True)
-class Information:
-    """What a trace tells about K parameters. Its arrays are over the m of M points that count.
-
-    `r2` (m, K) and `log_det` (m,) of F + 3 I; `covariance` (K, K), the mean posterior's; `other_r2` (n, K) with the
-    other step, at the n points that count there. `jumps` and `failed` (M, K): differences that are no derivative, since
-    the number of spikes changes, and those that could not be simulated. `unlike`: the share of points at which an R2
-    changes by more than 0.05 from step to step (NaN where none counts with both).
-    """
-
-    names: list[str]
-    r2: np.ndarray
-    other_r2: np.ndarray
-    log_det: np.ndarray
-    covariance: np.ndarray
-    jumps: np.ndarray
-    failed: np.ndarray
-    unlike: float
-
-    @property
-    def quartiles(self):
-        """The R2 (3, K) below which a quarter, half and three quarters of the points lie; NaN without points."""
-        return _percentiles(self.r2, [25, 50, 75])
-
-    @property
-    def median(self):
-        return self.quartiles[1]
-
-    @property
-    def mean(self) -> float:
-        """The mean over the parameters of their median R2."""
-        return float(np.mean(self.median))
-
-    @property
-    def other_median(self):
-        """The median R2 (K,) with the other step."""
-        return _percentiles(self.other_r2, [50])[0]
-
-    @property
-    def other_mean(self) -> float:
-        return float(np.mean(self.other_median))
-
-    @property
-    def typical_log_det(self) -> float:
-        return float(_percentiles(self.log_det[:, None], [50])[0, 0])
-
-    @property
-    def is_reliable(self) -> bool:
-        """Whether half of the points count, and half of those have the same R2 with both steps."""
-        return 2 * len(self.r2) >= len(self.jumps) and self.unlike <= 0.5
-
-    @property
-    def unlike_in_words(self) -> str:
-        return "-" if np.isnan(self.unlike) else f"{self.unlike:.0%}"
-
-    @property
-    def doubt(self) -> float:
-        """How far the mean R2 may be off: what lies between the two steps, and at least 0.005, the last digit told."""
-        return max(abs(self.mean - self.other_mean), 0.005) if len(self.other_r2) else np.inf
-
-    @property
-    def weakest(self) -> list[tuple[str, float]]:
-        """The parameters with their median R2, the least known one first."""
-        return sorted(zip(self.names, self.median.tolist(), strict=True), key=lambda pair: pair[1])
-
-    @property
-    def worst(self) -> tuple[np.ndarray, float]:
-        """The direction (K,) of unit length in which the mean posterior is widest, and the R2 along it.
-
-        Of the posteriors' mean, not of the F's: there one point with many spikes would outweigh all others.
-        """
-        values, vectors = np.linalg.eigh(self.covariance)
-        vector = vectors[:, -1]
-        return vector * np.sign(vector[np.argmax(np.abs(vector))]), 1 - PRIOR * float(values[-1])
-
-    @property
-    def worst_in_words(self) -> tuple[str, float]:
-        direction, along = self.worst
-        return in_words(direction, self.names), along
-
-
-def judge(names, jacobian, jumps, failed) -> Information:
-    """The information in derivatives (M, 2, K, D) at M points, taken with two steps of which the first one counts.
-
-    `jumps` (M, 2, K): the number of spikes is not the same at both ends of the difference, so it is no derivative.
-    `failed` (M, 2, K): an end could not be simulated. A point with such a difference does not count: without one
-    parameter the others would seem better known than they are.
-    """
-    jumps = jumps & ~failed
-    whole = ~(jumps | failed).any(axis=2)
-    covariance = posterior(fisher(np.where(whole[..., None, None], jacobian, 0)))
-    r2, both, counted = explained(covariance), whole.all(axis=1), covariance[whole[:, 0], 0]
-    apart = np.abs(r2[both, 0] - r2[both, 1]).max(axis=1) > AGREED
-    return Information(
-        names=list(names),
-        r2=r2[whole[:, 0], 0],
-        other_r2=r2[whole[:, 1], 1],
-        log_det=-np.linalg.slogdet(counted)[1],
-        covariance=counted.mean(axis=0) if len(counted) else np.eye(len(names)) / PRIOR,
-        jumps=jumps[:, 0],
-        failed=failed[:, 0],
-        unlike=float(apart.mean()) if len(apart) else np.nan,
-    )
-
-
-def _percentiles(values, which):
-    return np.percentile(values, which, axis=0) if len(values) else np.full((len(which), values.shape[1]), np.nan)
-
-
-def in_words(direction, names) -> str:
-    """A direction (K,) of parameter space: `g_a up with g_b down`."""
-    order = [k for k in np.argsort(-np.abs(direction)) if abs(direction[k]) >= NAMED]
-    if len(order) == 1:
-        return f"{names[order[0]]} alone"
-    up, down = ([names[k] for k in order if sign * direction[k] > 0] for sign in (1, -1))
-    return " with ".join(f"{' and '.join(some)} {way}" for some, way in ((up, "up"), (down, "down")) if some)
 
 
 def curated(volts, floor: float, dt: float):
@@ -229,10 +90,11 @@ def design(
     # A step away from the ends: beyond them a conductance may be negative.
     unit_par = space.draw(seed, 0, points) * (1 - max(steps))
     _check(compared, engine, report)
-    tick = _Tick(progress.Meter(len(compared) * points * (1 + 4 * len(space)), "sets", report))
+    tick = _Tick(len(compared) * points * (1 + 4 * len(space)), report)
     found = []
     for number, candidate in enumerate(compared, 1):
         with Batch(candidate.model, engine, workers, report) as batch:
+            tick.begin()
             found.append(_examine(candidate, unit_par, steps, batch, tick))
         report(f"{number}/{len(compared)} {candidate.name}: mean R2 {found[-1].information.mean:.2f}")
     return found
@@ -241,8 +103,13 @@ def design(
 class _Tick:
     """Counts the sets of all candidates together."""
 
-    def __init__(self, meter: progress.Meter):
-        self._meter, self._done = meter, 0
+    def __init__(self, total: int, report: progress.Report):
+        self._total, self._report, self._done = total, report, 0
+
+    def begin(self):
+        """Called when a cell is built: what compiling took would spoil the rate and the time left."""
+        if not self._done:
+            self._meter = progress.Meter(self._total, "sets", self._report)
 
     def __call__(self, count: int):
         self._done += count

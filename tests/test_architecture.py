@@ -11,7 +11,9 @@ TOP = Path(__file__).parents[1]
 PACKAGE = TOP / "nrn_mlfit"
 LAYERS = {
     "errors": 0,
-    **dict.fromkeys(["parameters", "stimuli", "spikes", "progress", "textfile", "machine", "pulse", "lastword"], 1),
+    **dict.fromkeys(
+        ["parameters", "stimuli", "spikes", "progress", "textfile", "machine", "pulse", "lastword", "information"], 1
+    ),
     **dict.fromkeys(["cells", "workers"], 2),
     **dict.fromkeys(["shards", "candidates"], 3),
     **dict.fromkeys(["recordings", "simulator", "learn"], 4),

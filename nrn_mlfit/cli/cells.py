@@ -22,42 +22,64 @@ def cells(ctx):
 
 @cells.command()
 @click.argument("cell")
-@click.option("-o", "--output", type=any_path, help="Draw the cell into this .png, .pdf or .svg file.")
+@click.option("-o", "--output", type=any_path, help="The picture (.png, .pdf, .svg); with --engine a folder.")
 @click.option("--engine", type=click.Choice(["lanes"]), help="Print what this engine makes of the cell, too.")
 def show(cell, output, engine):
-    """Print parameters, probes and stimulus of CELL; with -o simulate and draw it.
+    """Print parameters, probes and stimulus of CELL; with -o FILE simulate and draw it.
 
     CELL is a name of `nrn-mlfit cells`, or the path of your own cell file. The picture has the sections, the stimulus
-    with what the network sees of it, the trace raw and curated, and what each parameter does. With --engine lanes come
-    the plan of the program that simulates the cell, and its C++.
+    with what the network sees of it, the trace raw and curated, and what each parameter does. With --engine lanes comes
+    the plan of the program that simulates the cell; -o FOLDER then writes plan.txt, with all formulas in full, and
+    source.cpp in place of the picture.
 
     \b
     Examples:
       nrn-mlfit cells show izhikevich
       nrn-mlfit cells show mycell/mycell.yaml -o mycell.png
-      nrn-mlfit cells show mainen --engine lanes
+      nrn-mlfit cells show mainen --engine lanes -o mainen_lanes
     """
     from nrn_mlfit import cells as rules
 
     model = rules.load(cell)
     if output:
-        _check_picture(output)
+        (_check_folder if engine else _check_picture)(output)
     for line in _shown(model):
         say(line)
-    if output:
-        _draw(model, output)
     if engine:
-        from nrn_mlfit.simulator import lanes
-
-        _tell_of_compiling(model)
-        for line in lanes.describe(model):
-            say(line)
+        _plan(model, output)
+    elif output:
+        _draw(model, output)
 
 
 def _check_picture(output):
     from nrn_mlfit import report
 
     report.check_format(output)
+
+
+def _check_folder(output):
+    if output.suffix in (".png", ".pdf", ".svg"):
+        raise click.UsageError(
+            f"{output}: with --engine -o is a folder for plan.txt and source.cpp; name one, or leave out --engine for the "
+            "picture"
+        )
+
+
+def _plan(model, output):
+    from nrn_mlfit import textfile
+    from nrn_mlfit.simulator import lanes
+
+    _tell_of_compiling(model)
+    click.echo(f"making the plan of {model.name}", err=True)
+    made = lanes.describe(model)
+    for line in made.brief:
+        say(line)
+    if not output:
+        say("formulas in full (… ends what is cut), and the C++: -o FOLDER")
+        return
+    textfile.write_atomic(output / "plan.txt", "\n".join([*made.plan, ""]))
+    textfile.write_atomic(output / "source.cpp", made.source)
+    say(f"plan: {output / 'plan.txt'}; C++: {output / 'source.cpp'}")
 
 
 def _draw(model, output):
@@ -72,7 +94,7 @@ def _tell_of_compiling(model):
     from nrn_mlfit.simulator import mechanisms
 
     if model.mod and not mechanisms.is_built(model.mod):
-        say("compiling the MOD files (once; they are kept)")
+        click.echo("compiling the MOD files (once; they are kept)", err=True)
 
 
 def _listed():

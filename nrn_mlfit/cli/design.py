@@ -8,8 +8,9 @@ from nrn_mlfit.cli.options import any_path, cell_argument, one_process, say
 
 SEVERAL = ("--stimuli", "--scales", "--probe", "--geometry")
 WEAKEST = 3  # parameters that are named
-TIED = ", which lie no further apart than the two steps do"
-OVERALL = ("", "candidate", "spikes", "silent", "lowest mV", "mean R2", "log det", "weakest")
+TIED = ", which lie no further apart than the steps and the points leave open"
+UNSURE = "; not to be relied on, as few points count or most are unlike"
+OVERALL = ("spikes", "silent", "lowest mV", "mean R2", "log det", "weakest")
 TOLD = (
     "R2: 0 is no better than the middle of the range, 1 is exact; the median over the points that count. It is a local",
     "estimate, and an optimistic one: it does not see a distant point of the parameter space that gives the same trace.",
@@ -23,8 +24,11 @@ class _Several(click.Command):
     """A command some of whose options take all words up to the next option: `--scales 0.1 0.2`."""
 
     def parse_args(self, ctx, args):
-        _cell_first(args)
-        return super().parse_args(ctx, list(_repeated(args)))
+        _two_numbers(args)
+        words = list(_repeated(args))
+        if not set(args) & set(self.get_help_option_names(ctx)):
+            _cell_first(self.make_parser(ctx).parse_args(list(words))[0], args)
+        return super().parse_args(ctx, words)
 
 
 def _repeated(args):
@@ -41,12 +45,25 @@ def _repeated(args):
             yield f"{word}={rest.pop(0)}"
 
 
-def _cell_first(args):
-    """Raises where an option that takes many words comes before CELL, which it would swallow."""
-    if args and args[0] in SEVERAL:
+def _cell_first(given, args):
+    """Raises where there is no CELL among the values `given`, and an option that takes many words has swallowed it."""
+    several = [word for word in args if word in SEVERAL]
+    if several and not isinstance(given.get("cell"), str):
         raise click.UsageError(
-            f"CELL comes before {args[0]}, which takes all words after it: design CELL {args[0]} ..."
+            f"CELL comes before {several[-1]}, which takes all words after it: design CELL {several[-1]} ..."
         )
+
+
+def _two_numbers(args):
+    """Raises where --steps has not got its two numbers: click would take the next option for the second one."""
+    for k, word in enumerate(args):
+        got = args[k + 1 : k + 3]
+        if word == "--steps" and not (len(got) == 2 and all(map(_is_number, got))):
+            raise click.BadOptionUsage(
+                word,
+                f"--steps {' '.join(got)}: takes two numbers, the half width that counts and one to check it, "
+                "such as --steps 0.002 0.01",
+            )
 
 
 def _is_option(word) -> bool:
@@ -71,7 +88,7 @@ def _is_number(word) -> bool:
     metavar="SCALE...",
     type=float,
     multiple=True,
-    help="Scales for each of them, in nA or the point process' own unit.",
+    help="Scales for each of them, in nA or the point process' own unit (the table says which).",
 )
 @click.option("--probe", metavar="SITES...", multiple=True, default=["own"], help="Where to record, such as soma(0.5).")
 @click.option("--geometry", metavar="K=V,...", multiple=True, default=["own"], help="Settings of the cell's geometry.")
@@ -95,8 +112,9 @@ def design(cell, stimuli, scales, probe, geometry, points, seed, steps, workers,
     optimistic one. All combinations of what is given are compared. CELL comes first.
 
     \b
-    NAME    own (what the cell file says), a kind of `nrn-mlfit stimuli`,
-            or the path of a .npz, .csv or .yaml file
+    NAME    own (what the cell file says), a kind of `nrn-mlfit stimuli`
+            (the cell's own kind has its settings, another one has its
+            defaults), or the path of a .npz, .csv or .yaml file
     SITES   own, or sites with commas: soma(0.5),dend[0](1)
     K=V     own, or settings with commas: apical_length=600,soma_diameter=20
 
@@ -138,7 +156,8 @@ def _told(found, points, steps):
     doubts = ("", "points", "jumps", "failed", "unlike", f"R2 at {steps[1]:g}", "least known direction")
     numbered = list(enumerate(found, 1))
     yield ""
-    yield from _table([OVERALL, *(_overall(k, f) for k, f in numbered)], text=(1, 7))
+    unit = found[0].candidate.model.current_unit or "own unit"
+    yield from _table([("", f"candidate, {unit}", *OVERALL), *(_overall(k, f) for k, f in numbered)], text=(1, 7))
     yield ""
     yield from _table([("R2", *found[0].information.names), *((str(k), *_values(f)) for k, f in numbered)])
     yield ""
@@ -148,7 +167,8 @@ def _told(found, points, steps):
     if doubtful := [str(k) for k, f in numbered if not f.information.is_reliable]:
         yield f"an order rather than numbers, as few points count or most are unlike: {', '.join(doubtful)}"
     if len(found) > 1 and (best := rules.leaders(found)):
-        yield f"the highest mean R2: {' or '.join(f.name for f in best)}{TIED if len(best) > 1 else ''}"
+        unsure = "" if all(f.information.is_reliable for f in best) else UNSURE
+        yield f"the highest mean R2: {' or '.join(f.name for f in best)}{TIED if len(best) > 1 else ''}{unsure}"
 
 
 def _overall(k, f):

@@ -30,7 +30,7 @@ from nrn_mlfit.cli.options import any_path, become_mpi_job, cell_argument, say
     type=click.Choice(["auto", "lanes", "neuron"]),
     default="auto",
     show_default=True,
-    help="lanes: a program made for the cell, 10 to 60 times as fast; neuron: plain NEURON; auto: lanes if it knows the cell.",
+    help="lanes: a program made for the cell, 4 to 60 times as fast; neuron: plain NEURON; auto: lanes if it knows the cell.",
 )
 @click.option(
     "--precision",

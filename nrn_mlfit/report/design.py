@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nrn_mlfit.design import NOISE, Finding
+from nrn_mlfit.design import Finding
+from nrn_mlfit.information import NOISE
 from nrn_mlfit.report.style import BLACK, GREY, number, save, style
 
 COLOURS = "YlGnBu"
@@ -23,8 +24,8 @@ CAPTION = (
     "R2 that a parameter can be learned with: median over points of the parameter space, by Fisher information from "
     "differences over {step:g} of a unit parameter, with noise of sd {noise:g} in log10 units per 0.5 ms. 0: no better than "
     "the middle of the range; 1: exact. A local estimate, and an optimistic one where distant points give the same trace. "
-    "Unlike: points at which another step gives another R2. Pale: most are, or most points do not count: an order rather "
-    "than numbers."
+    "Unlike: points at which another step gives another R2. Pale: most are, or few points count: an order rather than "
+    "numbers."
 )
 
 

@@ -25,7 +25,8 @@ COMMENT = re.compile(r"\bCOMMENT\b.*?\bENDCOMMENT\b|^\s*TITLE[^\n]*|[:?][^\n]*",
 LIBRARY = "libnrnmech.so"
 TOOLS = ("g++", "make", "perl")
 OF_NMODL = re.compile(r"Error: ([^\0]{1,300}?)\s+at line (\d+) in file (\S+)")
-OF_GCC = re.compile(r"(\w+)\.cpp:\d+:\d+: error: (.{1,200})")
+OF_GCC = re.compile(r"([^/\s]+)\.cpp:\d+:\d+: error: (.{1,200})(?:\n +\d+ \|(.*))?")
+UNDECLARED = re.compile(r"'(\w+)' was not declared")
 _loaded: dict[str, str] = {}  # mechanism -> key of the build it came from
 _keys: set[str] = set()  # of the builds loaded
 
@@ -148,12 +149,12 @@ def _compile(folder, target):
     with tempfile.TemporaryDirectory(prefix="nrn_mlfit-") as work:
         for path in folder.glob("*.mod"):
             shutil.copy(path, work)
-        env = {"MAKEFLAGS": f"-j{os.cpu_count()}"} | os.environ
-        done = subprocess.run([nrnivmodl()], cwd=work, capture_output=True, text=True, errors="replace", env=env)
+        english = os.environ | {"LC_ALL": "C"}  # g++ translates its messages, which _cause reads
+        done = subprocess.run([nrnivmodl()], cwd=work, capture_output=True, text=True, errors="replace", env=english)
         made = next(Path(work).glob(f"*/**/{LIBRARY}"), None)
         if done.returncode or not made:
             raise MechanismError(
-                f"{folder}: the MOD files do not compile: {_cause(done)}; run `nrnivmodl {folder}` to see all"
+                f"{folder}: the MOD files do not compile: {_cause(done, folder)}; run `nrnivmodl {folder}` to see all"
             )
         _publish(made, target)
 
@@ -169,17 +170,27 @@ def _publish(made, target):
             raise
 
 
-def _cause(done) -> str:
-    """What the compilers say is wrong, with the MOD file and, where NMODL found it, the line."""
+def _cause(done, folder) -> str:
+    """What the compilers say is wrong, with the MOD file and, where it can be told, the line."""
     if found := OF_NMODL.search(done.stdout + done.stderr):
         said, line, file = found.groups()
         return f"{file}, line {line}: {' '.join(said.split())}"
     if found := OF_GCC.search(done.stderr):
-        return f"{found[1]}.mod: {found[2]}"
+        return f"{found[1]}.mod{_line_of(found, folder / f'{found[1]}.mod')}: {found[2]}"
     said = (line.strip() for line in (done.stdout + "\n" + done.stderr).splitlines())
     lines = [line for line in said if line and not line.startswith("NOTE")]
     telling = [line for line in lines if re.search(r"error|syntax|undefined|not declared", line, re.IGNORECASE)]
     return (telling or lines or ["no output"])[0][:200]
+
+
+def _line_of(found, path) -> str:
+    """Where in the MOD file that is which g++ refuses in the C++ made from it: the first use of a name that is declared
+    nowhere, or the one line of VERBATIM that g++ quotes."""
+    name, quoted = UNDECLARED.search(found[2]), re.escape((found[3] or "").strip())
+    bare = COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), path.read_text(errors="replace"))
+    sought = re.compile(rf".*\b{name[1]}\b.*" if name else rf"\s*{quoted}\s*")
+    lines = [number for number, line in enumerate(bare.splitlines(), 1) if line.strip() and sought.fullmatch(line)]
+    return f", line {lines[0]}" if name and lines or len(lines) == 1 else ""
 
 
 def _exists(name) -> bool:

@@ -68,6 +68,7 @@ def build_cell(model: CellModel):
     cell = _instance(model)
     if (after := _integration()) != before:
         _integrate(*before)
+        _templates[model.template] = ""  # loaded now, the file would not ask again: a second try must not go through
         asked = "sets secondorder" if after[0] != before[0] else "turns CVode on"
         raise CellError(
             f"{model.hoc}: {asked}, but cells are simulated with NEURON's implicit Euler at the fixed step dt; take that "

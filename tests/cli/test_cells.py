@@ -81,3 +81,33 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_sentence(tmp_path, h):
     shutil.copy(cells.find("izhikevich"), tmp_path / "file")
     with pytest.raises(MlfitError, match=r"cannot be written \(.*\); choose another folder or free some space$"):
         run("show", "izhikevich", "-o", tmp_path / "file" / "a.png")
+
+
+def test_a_plan_fits_a_screen_and_the_folder_has_all_of_it(tmp_path, h):
+    out = tmp_path / "plan"
+    shown = run("show", "mainen", "--engine", "lanes")
+    assert len(shown) < 80 and max(map(len, shown)) < 170
+    assert "-o FOLDER" in shown[-1] and any(line.endswith(" …") for line in shown)
+    run("show", "mainen", "--engine", "lanes", "-o", out)
+    assert sorted(path.name for path in out.iterdir()) == ["plan.txt", "source.cpp"]
+    plan = (out / "plan.txt").read_text()
+    assert "…" not in plan and all(line.removesuffix(" …") in plan for line in shown[-20:-1])
+    assert (out / "source.cpp").read_text().startswith('#include "kernel.h"')
+
+
+def test_what_takes_a_while_is_said_on_stderr(h):
+    done = CliRunner().invoke(cli, ["cells", "show", "izhikevich", "--engine", "lanes"])
+    assert "making the plan of izhikevich" in done.stderr and "making the plan" not in done.stdout
+
+
+def test_a_plan_is_not_written_into_a_picture(tmp_path):
+    done = CliRunner().invoke(cli, ["cells", "show", "izhikevich", "--engine", "lanes", "-o", str(tmp_path / "a.png")])
+    assert done.exit_code == 2 and "with --engine -o is a folder for plan.txt and source.cpp" in done.stderr
+
+
+def test_a_long_plan_is_cut_and_says_by_how_much():
+    from nrn_mlfit.simulator.lanes.describe import LONGEST, MOST_LINES, Description
+
+    shown = list(Description(["word " * 100, "x" * LONGEST, *["line"] * 98], "").brief)
+    assert len(shown) == MOST_LINES + 1 and shown[-1] == f"  … and {100 - MOST_LINES} lines more"
+    assert shown[0].endswith("word …") and len(shown[0]) <= LONGEST + 2 and shown[1] == "x" * LONGEST

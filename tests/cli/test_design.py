@@ -25,7 +25,7 @@ NAMES = ["own 10", "own -15", "step 10", "step -15"]
 
 def test_each_combination_is_a_row(done):
     assert re.findall(r"^\d  (\w+ -?\d+) ", done[0], re.MULTILINE) == NAMES
-    assert re.search(r"candidate +spikes +silent +lowest mV +mean R2 +log det +weakest", done[0])
+    assert re.search(r"candidate, own unit +spikes +silent +lowest mV +mean R2 +log det +weakest", done[0])
     assert re.search(r"R2 +a +b +c +d\n", done[0])
     assert "jumps" in done[0] and "local" in done[0] and "optimistic" in done[0]
 
@@ -74,6 +74,8 @@ def test_a_compared_file(command, tmp_path):
         (["--probe", "dend(0.5)", "-n", "1"], "dend"),
         (["--points", "0"], "0 is not in the range"),
         (["--steps", "0.002", "0"], "0.0 is not in the range"),
+        (["--steps", "0.002"], "--steps 0.002 -o: takes two numbers, the half width that counts and one to check it"),
+        (["--probe", "nope"], "or the name of a probe of the cell: V"),
         (["--stimuli"], "Option '--stimuli' requires an argument"),
         (["--stimuli", "--scales", "1"], "Option '--stimuli' requires an argument"),
     ],
@@ -85,6 +87,10 @@ def test_bad_input_ends_in_one_sentence(command, tmp_path, words, said):
     assert not (tmp_path / "out").exists()
 
 
+def test_help_needs_no_cell(command):
+    assert command("design", "--stimuli", "own", "-h").stdout.startswith("Usage:")
+
+
 def test_an_unknown_cell_and_a_folder_that_is_taken(command, tmp_path):
     assert "no cell is called 'purkinje'" in command("design", "purkinje").stderr
     (tmp_path / "file").write_text("x")
@@ -92,9 +98,28 @@ def test_an_unknown_cell_and_a_folder_that_is_taken(command, tmp_path):
     assert run.returncode == 2 and "already there and not empty" in run.stderr
 
 
-def test_the_cell_comes_before_what_would_swallow_it(command):
-    run = command("design", "--stimuli", "own", "izhikevich")
-    assert run.returncode == 2 and "CELL comes before --stimuli, which takes all words after it" in run.stderr
+@pytest.mark.parametrize(
+    "words, option",
+    [
+        (["--stimuli", "own", "izhikevich"], "--stimuli"),
+        (["-n", "2", "--stimuli", "own", "izhikevich"], "--stimuli"),
+        (["--scales", "1", "izhikevich"], "--scales"),
+    ],
+)
+def test_the_cell_comes_before_what_would_swallow_it(command, words, option):
+    run = command("design", *words)
+    assert run.returncode == 2 and f"CELL comes before {option}, which takes all words after it" in run.stderr
+
+
+def test_a_cell_that_is_not_swallowed_may_come_later(command):
+    run = command("design", "--stimuli", "own", "-n", "1", "purkinje")
+    assert "no cell is called 'purkinje'" in run.stderr
+
+
+def test_the_engine_the_unit_and_what_is_not_to_be_relied_on_are_told(done):
+    assert re.search(r"^engine: \w+", done[0], re.MULTILINE)
+    assert "an order rather than numbers, as few points count or most are unlike: 1, 2, 3, 4" in done[0]
+    assert re.search(r"the highest mean R2: .*; not to be relied on", done[0])
 
 
 def test_a_probe_that_is_no_section_is_told_of(command):

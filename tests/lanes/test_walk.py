@@ -316,6 +316,12 @@ REFUSED = {  # what the reason names: a mechanism that has it (NEURON block, ASS
         "",
         "STATE { x } BREAKPOINT { SOLVE p } PROCEDURE p() { if (g > 2) { state_discontinuity(x, 1) } }",
     ),
+    "calls scop_random": ("", "", "INITIAL { g = scop_random() }"),
+    "SolveBlock": (
+        "",
+        "",
+        "STATE { x } INITIAL { SOLVE d STEADYSTATE derivimplicit }\nDERIVATIVE d { x' = -x }",
+    ),
     "calls unheard_of": ("", "", "BREAKPOINT { SOLVE p } PROCEDURE p() { g = unheard_of(g) }"),
     "again calls itself": (
         "",

@@ -127,10 +127,16 @@ def test_a_file_without_a_mechanism_is_loaded_for_its_functions(h, tmp_path):
             "BREAKPOINT { SOLVE none METHOD cnexp  i = g*v }",
             r"bad\.mod, line \d+: Method \w+ can't be used with Block none",
         ),
-        ("BREAKPOINT { i = g*nosuch }", r"bad\.mod: .nosuch. was not declared in this scope"),
+        (
+            "COMMENT\nnosuch\nENDCOMMENT\nBREAKPOINT { i = g*nosuch }",
+            r"bad\.mod, line 7: 'nosuch' was not declared in .*",
+        ),
+        ("BREAKPOINT {\nVERBATIM\n int k = ;\nENDVERBATIM\ni = v }", r"bad\.mod, line 6: expected .* before ';' token"),
+        (": twice\nVERBATIM\nint k = ;\nint k = ;\nENDVERBATIM\nBREAKPOINT { i = v }", r"bad\.mod: expected .* token"),
     ],
 )
-def test_what_does_not_compile_is_told_with_its_file(tmp_path, line, told):
+def test_what_does_not_compile_is_told_with_its_file(tmp_path, monkeypatch, line, told):
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")  # g++ has other quotation marks there, and in other languages other words
     (tmp_path / "good.mod").write_text(LEAK % "fine")
     head = "NEURON { SUFFIX lk_bad NONSPECIFIC_CURRENT i RANGE g }\nPARAMETER { g = 1 }\nASSIGNED { v i }\n"
     (tmp_path / "bad.mod").write_text(f"{head}{line}\n")

@@ -163,6 +163,8 @@ def test_a_cell_that_asks_for_another_integration_is_refused(write, tmp_path, h,
     ):
         Session(model)
     assert (h.secondorder, h.CVode().active()) == (0, 0)
+    with pytest.raises(CellError, match=f"NEURON holds another template {name} already .* start a new Python"):
+        Session(model)
 
 
 def test_what_a_user_of_neuron_has_set_is_there_again_after_a_run(write, tmp_path):

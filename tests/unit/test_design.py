@@ -10,22 +10,9 @@ import pytest
 
 from nrn_mlfit import cells
 from nrn_mlfit.candidates import Candidate, candidates
-from nrn_mlfit.design import (
-    NOISE,
-    STEPS,
-    Finding,
-    Information,
-    curated,
-    design,
-    explained,
-    fisher,
-    in_words,
-    judge,
-    leaders,
-    neighbours,
-    posterior,
-)
+from nrn_mlfit.design import STEPS, Finding, curated, design, leaders, neighbours
 from nrn_mlfit.errors import CellError, StimulusError
+from nrn_mlfit.information import NOISE, Information, explained, fisher, in_words, judge, posterior
 from nrn_mlfit.report.design import design_picture
 from nrn_mlfit.shards import Status
 from nrn_mlfit.simulator.batch import Batch, simulate_sets
@@ -117,7 +104,52 @@ def test_a_lead_that_is_smaller_than_the_doubt_is_none():
     assert leaders([finding_of(np.nan, np.nan, 0)]) == []
 
 
+def test_medians_of_scattered_points_leave_more_open():
+    spread = np.linspace(0.5, 0.9, 9)[:, None]  # quartiles 0.6 and 0.8
+    told = Information(["a"], spread, spread, np.zeros(9), np.eye(1), np.zeros((9, 1)), np.zeros((9, 1)), 0.0)
+    assert told.doubt == pytest.approx(np.sqrt(np.pi / 2) / 1.349 * 0.2 / 3, rel=0.01)
+
+
+class _Clock:
+    """Seconds that pass only where a test says so."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+
+def test_the_time_left_does_not_count_what_building_took(monkeypatch):
+    from nrn_mlfit import design as rules
+    from nrn_mlfit import progress
+
+    clock, lines = _Clock(), []
+
+    class Slow:
+        def __init__(self, *_):
+            pass
+
+        def __enter__(self):
+            clock.now += 100
+
+        def __exit__(self, *_):
+            pass
+
+    def examine(_candidate, _points, _steps, _batch, tick):
+        clock.now += 5
+        tick(10)
+        return finding_of(0.8, 0.8)
+
+    monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr(rules, "Batch", Slow)
+    monkeypatch.setattr(rules, "_examine", examine)
+    design(candidates(cells.load("izhikevich")), points=10, report=lines.append)
+    assert lines[0] == "  10/170 sets, 2/s, 1 min 20 s left"
+
+
 def test_what_is_to_be_relied_on():
+    assert not finding_of(0.8, 0.8, count=7).information.is_reliable
     assert finding_of(0.8, 0.8).information.is_reliable
     assert not finding_of(0.8, 0.8, count=4).information.is_reliable
     assert not finding_of(0.8, 0.8, unlike=0.6).information.is_reliable
@@ -188,7 +220,7 @@ def test_probes_by_name_and_by_site():
         ({"scales": [0.0]}, StimulusError, "a scale of 0: must be a number other than 0"),
         ({"scales": [float("nan")]}, StimulusError, "a scale of nan"),
         ({"probes": ["soma(2)"]}, CellError, "probe 'soma(2)': write SECTION"),
-        ({"probes": ["soma"]}, CellError, "'soma' names no place"),
+        ({"probes": ["soma"]}, CellError, "probe 'soma'"),
         ({"probes": ["set_rm()"]}, CellError, "write SECTION"),
         ({"geometries": ["length"]}, CellError, "geometry 'length': write KEY=VALUE"),
         ({"geometries": ["length=long"]}, CellError, "write KEY=VALUE"),
@@ -294,3 +326,9 @@ def test_the_picture_is_whole(found, tmp_path):
     design_picture(found[:1], tmp_path / "one.svg", "a cell", 0.002)
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG") and b"<svg" in (tmp_path / "one.svg").read_bytes()
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_picture_says_how_many_points_count_and_how_many_are_unlike():
+    from nrn_mlfit.report.design import _facts
+
+    assert _facts(finding_of(0.8, 0.8, count=8, unlike=0.25)).endswith("; 8/10 points, 25% unlike")
