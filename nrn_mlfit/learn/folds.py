@@ -16,9 +16,9 @@ from nrn_mlfit.learn.checkpoint import Checkpoints, trained_of
 from nrn_mlfit.learn.corpus import Corpus, count, deal
 from nrn_mlfit.learn.devices import pick_device, pick_precision
 from nrn_mlfit.learn.ensemble import Ensemble
-from nrn_mlfit.learn.networks import Design, load_design
+from nrn_mlfit.learn.networks import Design, load_design, network_of
 from nrn_mlfit.learn.scaling import fit_scaler
-from nrn_mlfit.learn.training import Budget, History, Task, Trained, network_for, train_member
+from nrn_mlfit.learn.training import Budget, History, Task, Trained, train_member
 from nrn_mlfit.shards import MV_PER_COUNT
 
 EPOCHS = 60  # without --epochs or --minutes
@@ -145,11 +145,16 @@ def _finish(corpus, folder, design, settings, tasks, checkpoints) -> Ensemble:
     trained = []
     for number, task in enumerate(tasks):
         kept = checkpoints.member(number).load()
-        trained.append(trained_of(kept, network_for(task, counts.shape)))
+        trained.append(trained_of(kept, _blank(task, counts)))
     ensemble = _put_together(corpus, trained, tasks[0], settings, counts)
     ensemble.save(folder)
     checkpoints.remove()
     return Ensemble.load(folder)
+
+
+def _blank(task, counts):
+    _, channels, length = counts.shape
+    return network_of(task.design, channels, length, len(task.corpus.manifest["cell"]["parameters"]))
 
 
 def _put_together(corpus, trained: list[Trained], task: Task, settings, counts) -> Ensemble:

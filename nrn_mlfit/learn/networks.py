@@ -1,20 +1,21 @@
 """The 1-D convolutional networks that map curated traces to unit parameters, and the hyper-parameter files they come from.
 
-Blocks of `conv_repeat` x (convolution, LeakyReLU) and one max-pooling, then `fc_dims` of (dense, LeakyReLU, dropout), then
-one output a parameter through 1.2 tanh or as it is. Convolutions are unpadded, pooling drops the remainder, nothing is
-normalised. Source: "Characterization of neuron physiology by regression of its time-dependent response with CNN"
-(Balewski et al., NERSC/LBL, 2019).
+Plain designs: blocks of `conv_repeat` x (convolution, LeakyReLU) and one max-pooling, then `fc_dims` of (dense, LeakyReLU,
+dropout), then one output a parameter through 1.2 tanh or as it is. Convolutions are unpadded, pooling drops the remainder,
+nothing is normalised. Source: "Characterization of neuron physiology by regression of its time-dependent response with CNN"
+(Balewski et al., NERSC/LBL, 2019). Residual designs, those with a `stem`, have another body: residual.py.
 """
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from nrn_mlfit import textfile
 from nrn_mlfit.errors import DesignError
+from nrn_mlfit.learn.layers import Conv, with_derivative
+from nrn_mlfit.learn.residual import residual_body, residual_length
 
 FOLDER = Path(__file__).parent / "designs"
 # The published networks were built with Keras, whose LeakyReLU had a slope of 0.3 then (PyTorch's default is 0.01).
@@ -49,10 +50,17 @@ class Design:
     reduce_lr: float = 0.3
     weight_decay: float = 0.0
     average: float = 0.0  # decay of the weights' running mean, 0 for none
+    stem: tuple[int, ...] = ()  # (kernel, stride) of a residual network's first convolution; without one it is plain
+    neck: int = 0  # channels that a residual network ends in, 0 for as many as it has
+    derivative: bool = False  # the differences between samples as channels of their own
 
     def __post_init__(self):
         for key in ("conv_filter", "fc_dims"):
             object.__setattr__(self, key, self._sizes(key))
+        object.__setattr__(self, "stem", self._sizes("stem") if self.stem else ())
+        self._check("stem", len(self.stem) in (0, 2), "[kernel, stride]")
+        self._check("neck", self.neck == 0 or _is_size(self.neck), "a whole number, or 0")
+        self._check("derivative", isinstance(self.derivative, bool), "true or false")
         for key in ("conv_kernel", "conv_repeat", "pool_len", "batch_size"):
             self._check(key, _is_size(getattr(self, key)), "a whole number above 0")
         for key, known in CHOICES.items():
@@ -89,6 +97,8 @@ class Design:
 
     def pooled_length(self, length: int) -> int:
         """The samples that `length` samples come down to; raises DesignError if nothing is left."""
+        if self.stem:
+            return residual_length(self, length)
         left = length
         for _ in self.conv_filter:
             left = (left - self.conv_repeat * (self.conv_kernel - 1)) // self.pool_len
@@ -141,24 +151,15 @@ def make_design(held: dict) -> Design:
     return Design(**held)
 
 
-class _Conv(nn.Conv1d):
-    """A Conv1d over (N, C, 1, T) in channels-last memory: the same numbers, on CPUs 2 to 3 times as fast as (N, C, T)."""
-
-    def forward(self, x):
-        # .to(), not .contiguous(): for one channel the latter keeps strides that do not say channels-last.
-        return F.conv2d(x, self.weight.unsqueeze(2).to(memory_format=torch.channels_last), self.bias)
-
-
 class TraceCNN(nn.Module):
     """A `design` for traces of `channels` (P x S) rows of `length` samples, with `outputs` (K) parameters."""
 
     def __init__(self, design: Design, channels: int, length: int, outputs: int):
         super().__init__()
         self.design, self.channels, self.length, self.outputs = design, channels, length, outputs
-        self.flat_size = design.pooled_length(length) * design.conv_filter[-1]
-        widths = [channels, *design.conv_filter]
-        blocks = [self._block(n_in, n_out) for n_in, n_out in zip(widths, widths[1:], strict=False)]
-        self.body = nn.Sequential(*(layer for block in blocks for layer in block))
+        self.flat_size = design.pooled_length(length) * (design.neck or design.conv_filter[-1])
+        rows = 2 * channels if design.derivative else channels
+        self.body = residual_body(design, rows, SLOPE) if design.stem else self._plain_body(rows)
         self.head = nn.Sequential(*self._dense_layers())
         self.centre: torch.Tensor
         self.spread: torch.Tensor
@@ -168,10 +169,15 @@ class TraceCNN(nn.Module):
         # Start from the middle of every range, whatever the trace: the loss of guessing, 1/3, and tanh far from its ends.
         nn.init.normal_(self.last.weight, std=0.1 / self.last.in_features**0.5)
 
+    def _plain_body(self, rows) -> nn.Sequential:
+        widths = [rows, *self.design.conv_filter]
+        blocks = [self._block(n_in, n_out) for n_in, n_out in zip(widths, widths[1:], strict=False)]
+        return nn.Sequential(*(layer for block in blocks for layer in block))
+
     def _block(self, n_in, n_out) -> list[nn.Module]:
         layers: list[nn.Module] = []
         for k in range(self.design.conv_repeat):
-            layers += [_Conv(n_out if k else n_in, n_out, self.design.conv_kernel), nn.LeakyReLU(SLOPE)]
+            layers += [Conv(n_out if k else n_in, n_out, self.design.conv_kernel), nn.LeakyReLU(SLOPE)]
         # LeakyReLU rises everywhere, so it and the maximum may change places: fewer samples to rectify, the same result.
         layers.insert(-1, nn.MaxPool2d((1, self.design.pool_len)))
         return layers
@@ -197,9 +203,17 @@ class TraceCNN(nn.Module):
 
     def forward(self, x):
         """Map curated traces (N, P*S, T) to unit parameters (N, K)."""
-        x = ((x - self.centre) / self.spread).unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        x = (x - self.centre) / self.spread
+        x = with_derivative(x) if self.design.derivative else x
+        x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
         x = self.head(self.body(x).flatten(1)).float()
         return TANH_SCALE * torch.tanh(x) if self.design.last_activation == "tanh" else x
+
+
+def network_of(design: Design, channels: int, length: int, outputs: int) -> TraceCNN:
+    """A TraceCNN that waits for its weights; the random numbers of others are left alone."""
+    with torch.random.fork_rng(devices=[]):
+        return TraceCNN(design, channels, length, outputs)
 
 
 def _initialise(layer):

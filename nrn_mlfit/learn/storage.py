@@ -19,7 +19,7 @@ from safetensors.torch import save as bytes_from
 from nrn_mlfit import textfile
 from nrn_mlfit.errors import EnsembleError, MachineError, MlfitError
 from nrn_mlfit.learn import card, curves
-from nrn_mlfit.learn.networks import TraceCNN, make_design
+from nrn_mlfit.learn.networks import TraceCNN, make_design, network_of
 from nrn_mlfit.learn.scaling import TraceScaler
 from nrn_mlfit.parameters import Parameter, ParameterSpace
 from nrn_mlfit.stimuli import Protocol, Stimulus
@@ -128,7 +128,7 @@ def _assemble(folder: Path, held: dict) -> dict:
     probes = {name: site for name, site in held["probes"]}
     channels = len(probes) * len(protocol.stimuli)
     networks = [
-        TraceCNN(make_design(held["design"]), channels, protocol.length, len(parameters))
+        network_of(make_design(held["design"]), channels, protocol.length, len(parameters))
         for _ in range(held["members"])
     ]
     for number, network in enumerate(networks):

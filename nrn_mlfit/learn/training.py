@@ -139,12 +139,6 @@ def train_member(
     return run.result()
 
 
-def network_for(task: Task, shape) -> TraceCNN:
-    """A new network for the traces (n, P*S, T) and targets (n, K) of a task."""
-    (_, channels, length), outputs = shape, len(task.corpus.manifest["cell"]["parameters"])
-    return TraceCNN(task.design, channels, length, outputs).to(task.device)
-
-
 class _Run:
     """A training and its state."""
 
@@ -154,7 +148,8 @@ class _Run:
         self._held_out = counts, targets
         trace_bytes = counts[0].numel() * counts.element_size()
         self.stream = Stream(task.corpus, task.learn, task.batch_size, task.seed, trace_bytes)
-        self.network = network_for(task, counts.shape)
+        _, channels, length = counts.shape
+        self.network = TraceCNN(task.design, channels, length, targets.shape[1]).to(task.device)
         self._settle(next(iter(self.stream.batches()))[0])
         self.history, self.rate, self.attempt = History(), task.design.rate, 0
         self._start()

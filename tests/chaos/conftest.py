@@ -20,6 +20,7 @@ def pythons_of():
     """pythons_of(job): the processes of a job that are Python: ranks, their keepers and workers."""
 
     def find(job):
+        """All but the first, which is the launcher or a rank of its own."""
         found = []
         for pid in family(job.pid)[1:]:
             with contextlib.suppress(OSError):  # it ended while we looked

@@ -62,14 +62,14 @@ def test_no_set_is_missing_or_twice_after_a_kill(mpirun, tmp_path):
     assert not list(run.folder.glob(".*"))
 
 
-def test_a_worker_that_is_killed_is_no_status(tmp_path, mpirun):
+def test_a_worker_that_is_killed_is_no_status(tmp_path, pythons_of):
     """Out of memory or by hand, the cell is not to blame: the set is simulated again in a new worker."""
     many = [*WORDS[:5], 10 * SETS, *WORDS[6:], tmp_path / "run"]
     job = subprocess.Popen([sys.executable, *map(str, many)], stdout=subprocess.DEVNULL)
     while len(list(tmp_path.glob("run/shard-*.h5"))) < 3:
         time.sleep(0.02)
         assert job.poll() is None
-    os.kill(family(job.pid)[-1], signal.SIGKILL)
+    os.kill(pythons_of(job)[-1], signal.SIGKILL)
     assert job.wait(60) == 0
     run = shards.open_run(tmp_path / "run")
     assert all((run.status(path) == shards.Status.OK).all() for path in run.shards)

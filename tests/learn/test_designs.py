@@ -36,9 +36,12 @@ def test_published_sizes_come_out(name, length, flat, thousands):
     assert round(network.parameter_count / 1000, 1) == thousands
 
 
-def test_five_designs_ship_with_their_published_training():
-    assert shipped_designs() == ["335", "410", "693", "golden203", "model1"]
-    ways = {name: load_design(name) for name in shipped_designs()}
+PUBLISHED = ["335", "410", "693", "golden203", "model1"]
+
+
+def test_five_designs_ship_with_their_published_training_and_one_of_ours():
+    assert shipped_designs() == [*PUBLISHED, "residual"]
+    ways = {name: load_design(name) for name in PUBLISHED}
     assert {d.name: (d.loss, d.optimizer, d.last_activation) for d in ways.values()} == {
         "335": ("mse", "nadam", "linear"),
         "410": ("mse", "adam", "tanh"),
@@ -102,11 +105,62 @@ def test_unknown_and_missing_keys_are_named():
     )
 
 
+SMALL_RESIDUAL = {
+    **{"name": "r", "stem": [7, 3], "conv_filter": [4, 6], "conv_kernel": 5, "conv_repeat": 2, "pool_len": 2},
+    **{"neck": 3, "fc_dims": [5], "derivative": True, "last_activation": "linear"},
+}
+
+
+def by_hand(network, x):
+    """The residual network of above, written out with plain one-dimensional layers."""
+    F = torch.nn.functional
+    stem, strided, second, neck = network.body[0], network.body[2], network.body[3], network.body[4]
+
+    def block(part, x, stride):
+        y = F.conv1d(x, part.first.weight, part.first.bias, stride, 2)
+        y = F.conv1d(F.leaky_relu(y, 0.3), part.second.weight, part.second.bias, 1, 2)
+        return 0.5 * y, F.avg_pool1d(x, stride, ceil_mode=True) if stride > 1 else x
+
+    x = torch.cat([x, 10 * torch.nn.functional.pad(x.diff(dim=-1), (1, 0))], 1)
+    x = F.leaky_relu(F.conv1d(x, stem.weight, stem.bias, 3, 3), 0.3)
+    branch, kept = block(strided, x, 2)
+    x = F.leaky_relu(
+        branch + F.conv1d(kept, strided.shortcut.weight, strided.shortcut.bias)[..., : branch.shape[-1]], 0.3
+    )
+    branch, kept = block(second, x, 1)
+    x = F.leaky_relu(branch + kept, 0.3)
+    x = F.leaky_relu(F.conv1d(x, neck.weight, neck.bias), 0.3)
+    return network.head(x.flatten(1))
+
+
+@pytest.mark.parametrize("length", [60, 61, 64, 67])
+def test_a_residual_network_is_what_its_layers_say(length):
+    network = TraceCNN(make_design(SMALL_RESIDUAL), 2, length, 3).eval()
+    x = torch.randn(5, 2, length)
+    assert torch.allclose(network(x), by_hand(network, x), atol=1e-5)
+    assert network.flat_size == 3 * network.design.pooled_length(length)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"stem": [7]}, r"stem is \(7,\); write \[kernel, stride\]"),
+        ({"stem": [7, 0]}, "stem is .*; write a list of whole numbers above 0"),
+        ({"neck": -1}, "neck is -1; write a whole number, or 0"),
+        ({"derivative": 1}, "derivative is 1; write true or false"),
+        ({"average": 1}, "average is 1; write a number in 0..0.99999"),
+    ],
+)
+def test_what_makes_no_residual_design_is_refused(change, told):
+    with pytest.raises(DesignError, match=told):
+        make_design({**SMALL_RESIDUAL, **change})
+
+
 def test_an_unknown_name_lists_what_there_is():
     with pytest.raises(DesignError) as error:
         load_design("model7")
     assert str(error.value) == (
-        "no design is called 'model7'; there are 335, 410, 693, golden203, model1, or give a file"
+        "no design is called 'model7'; there are 335, 410, 693, golden203, model1, residual, or give a file"
     )
 
 

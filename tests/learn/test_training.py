@@ -115,7 +115,7 @@ def test_minutes_end_the_training_wherever_it_is(trained, small_design):
     ensemble = trained(400, small_design, lines.append, minutes=0.05)
     assert 2 < time.monotonic() - began < 8
     assert len(ensemble.members) == 2
-    assert lines[0].startswith("2 networks of design small, 200 traces each, batches of 8, cpu, f32; guessing")
+    assert lines[0].startswith("2 networks of design small, 202 traces each, batches of 8, cpu, f32; guessing")
     done = [line for line in lines if re.search(r"network \d/2 done: best validation loss 0\.\d{4} at epoch", line)]
     assert len(done) == 2
 
