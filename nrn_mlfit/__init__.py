@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from nrn_mlfit.fit import Fit, fit_recording
-    from nrn_mlfit.learn import Ensemble, Settings, train
+    from nrn_mlfit.learn import Ensemble, Settings, open_corpus, train
     from nrn_mlfit.recordings import Recording, read
     from nrn_mlfit.simulator import Session, load_cell, load_mechanisms, simulate
 
@@ -20,6 +20,7 @@ _HOMES = {
     "load_cell": "simulator",
     "load_mechanisms": "simulator",
     "train": "learn",
+    "open_corpus": "learn",
     "Settings": "learn",
     "Ensemble": "learn",
     "Recording": "recordings",
@@ -36,6 +37,7 @@ __all__ = [
     "fit_recording",
     "load_cell",
     "load_mechanisms",
+    "open_corpus",
     "read",
     "simulate",
     "train",

@@ -17,22 +17,26 @@ LARGEST_WAVEFORM_DIFFERENCE = 0.05  # of the current's rms: measured currents ca
 LARGEST_SCALE_CHANGE = 0.05  # the networks learned one scale; at 0.8 of it the usual errors no longer held
 LARGEST_MARGIN = 0.1  # in unit parameters: how far beyond its range a value may land and still count as inside
 VOLTAGE_MARGIN_MV = 1.0
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+NUMBERS = ("value", "lo68", "hi68", "lo90", "hi90", "spread", "unit_par")  # of a Value that an ensemble gives
 
 
 @dataclass(frozen=True)
 class Value:
     """One fitted parameter: `value` in `unit`, inside [low, high].
 
-    `spread` is the standard deviation over the members, `usual_error` the ensemble's rms error on simulated cells that
-    it had not learned from: near 0.29 of the range, the parameter was not learned at all. `unit_par` is the raw
-    answer, in which the range is [-1, 1]; `truth` is known for simulated traces only.
+    lo68 .. hi68 and lo90 .. hi90 hold the true value of 68 and 90 % of the simulated cells that no network had learned from:
+    where they fill the range, the parameter was not learned. `spread` is the standard deviation over the members,
+    `unit_par` the raw answer, in which the range is [-1, 1]; `truth` is known for simulated traces only.
     """
 
     name: str
     value: float
+    lo68: float
+    hi68: float
+    lo90: float
+    hi90: float
     spread: float
-    usual_error: float
     low: float
     high: float
     unit: str
@@ -86,19 +90,23 @@ def fit_recording(ensemble: "Ensemble", recording: "Recording") -> Fit:
     space = ensemble.space
     inside = space.to_phys(np.clip(middle, -1, 1))
     spread = space.to_phys(np.clip(answers, -1, 1)).std(axis=0)
-    error = _usual_error(space, np.clip(middle, -1, 1), ensemble.validation_rms)
+    bounds = ensemble.intervals(answers[:, None])
+    ends = [space.to_phys(bounds[level][side][0]) for level in (0.68, 0.9) for side in (0, 1)]
+    columns = dict(zip(NUMBERS, (inside, *ends, spread, middle), strict=True))
     values = tuple(
-        Value(p.name, float(x), float(s), float(e), p.low, p.high, p.unit, float(u), recording.truth.get(p.name))
-        for p, x, s, e, u in zip(space.parameters, inside, spread, error, middle, strict=True)
+        Value(
+            p.name,
+            low=p.low,
+            high=p.high,
+            unit=p.unit,
+            truth=recording.truth.get(p.name),
+            **{name: float(column[k]) for name, column in columns.items()},
+        )
+        for k, p in enumerate(space.parameters)
     )
     warnings = (*_beyond(ensemble, middle), *_voltages(ensemble, recording), *_scale(ensemble, recording))
     source = {"name": recording.name, **recording.source}
     return Fit(values, warnings, source, ensemble.provenance())
-
-
-def _usual_error(space, middle, rms):
-    """The rms error (K,) of unit parameters as physical values, about where the answer lies (a log scale is no line)."""
-    return (space.to_phys(middle + rms) - space.to_phys(middle - rms)) / 2
 
 
 def check(ensemble: "Ensemble", recording: "Recording"):

@@ -93,13 +93,13 @@ def _picture(folder, found, recording, simulated, comparison):
 def table(result: Result) -> list[str]:
     """The fit as lines of a table: name, value, spread, range, and the truth where it is known."""
     known = any(v.truth is not None for v in result.fit.values)
-    columns = ["value", "usual error", "spread"]
+    columns = ["value", "68% from", "to", "90% from", "to"]
     head = f"{'parameter':<11}" + "".join(f"{c:>12}" for c in columns) + f"  {'range':<18}{'unit':<11}"
     lines = [(head + ("truth, error in % of range" if known else "")).rstrip()]
     for v in result.fit.values:
         span = f"{v.low:g} .. {v.high:g}"
         truth = f"{v.truth:.4g} ({v.error:+.1f}%)" if v.truth is not None else ""
-        numbers = f"{v.value:>12.4g}{v.usual_error:>12.2g}{v.spread:>12.2g}"
+        numbers = "".join(f"{x:>12.4g}" for x in (v.value, v.lo68, v.hi68, v.lo90, v.hi90))
         lines.append(f"{v.name:<11}{numbers}  {span:<18}{v.unit:<11}{truth}".rstrip())
     return lines
 

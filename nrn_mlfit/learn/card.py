@@ -31,7 +31,7 @@ Learning curves: learning.png.
 
 - Traces under another stimulus, sample step or window: they are refused.
 - Cells other than the simulated one: it answers all the same. Look at the verdict and at the re-simulated trace.
-- The spread of its {len(ensemble.members)} networks is no calibrated error bar.
+- Its intervals are calibrated on {ensemble.calibration.sets} simulated cells of this kind; they promise nothing for others.
 - It has seen no recording noise, no series resistance and no junction potential.
 
 ## What is in this folder

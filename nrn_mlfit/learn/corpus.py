@@ -12,6 +12,7 @@ from nrn_mlfit.errors import EnsembleError
 from nrn_mlfit.shards import Run, Status, nothing_good, open_runs
 
 LARGEST_PIECE = 100  # sets; as many as a shard has by default
+MOST_CALIBRATED = 20_000  # sets
 LEAST_PIECES = 100  # of a corpus, so that folds of small ones are of one size
 
 
@@ -85,14 +86,18 @@ def _good(runs, limit) -> Iterator[tuple[Run, Path, np.ndarray]]:
                 return
 
 
-def deal(pieces: Sequence[Piece], folds: int, seed: int) -> list[list[Piece]]:
-    """The pieces dealt into `folds` parts by a permutation of `seed`; raises EnsembleError if there are too few."""
+def deal(pieces: Sequence[Piece], folds: int, seed: int) -> tuple[list[Piece], list[list[Piece]]]:
+    """(held, parts): the pieces dealt by a permutation of `seed` into those that no member learns from, a tenth or 20,000
+    sets, and `folds` equal parts. Raises EnsembleError if there are too few."""
     if folds < 2:
         raise EnsembleError(f"{folds} fold leaves nothing to validate on; use --folds 2 or more")
-    if len(pieces) < 4 * folds:
+    if len(pieces) < 5 * folds:
         raise EnsembleError(
-            f"{count(pieces)} traces are too few for {folds} folds, at least {4 * folds} are needed; "
+            f"{count(pieces)} traces are too few for {folds} folds, at least {5 * folds} are needed; "
             "simulate more, or use a smaller --folds"
         )
     order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(pieces))
-    return [[pieces[k] for k in np.sort(part)] for part in np.array_split(order, folds)]
+    most = max(1, MOST_CALIBRATED // LARGEST_PIECE)
+    held, rest = np.split(order, [min(max(1, len(pieces) // 10), most)])
+    parts = np.array_split(rest, folds)
+    return [pieces[k] for k in np.sort(held)], [[pieces[k] for k in np.sort(part)] for part in parts]

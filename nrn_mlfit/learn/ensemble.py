@@ -8,6 +8,7 @@ import torch
 
 from nrn_mlfit.errors import EnsembleError
 from nrn_mlfit.learn import storage
+from nrn_mlfit.learn.intervals import LEVELS, UNCALIBRATED, Calibration
 from nrn_mlfit.learn.networks import Design, TraceCNN
 from nrn_mlfit.learn.scaling import TraceScaler
 from nrn_mlfit.parameters import ParameterSpace
@@ -22,7 +23,8 @@ class Ensemble:
 
     `protocol` is the stimulus they know, `probes` the recording sites by name, `voltage_range` the lowest and highest mV
     of the training windows, `validation_rms` (K,) the out-of-fold rms error in unit parameters (0.577 for guessing the
-    middle), `cell_folder` a copy of the cell, `record` the rest as JSON-ready values: hashes, losses, versions.
+    middle), `cell_folder` a copy of the cell, `record` the rest as JSON-ready values: hashes, losses, versions, and
+    `calibration` what makes intervals of the members' answers.
     """
 
     members: tuple[TraceCNN, ...]
@@ -34,6 +36,7 @@ class Ensemble:
     validation_rms: np.ndarray
     cell_folder: Path
     record: dict = field(default_factory=dict)
+    calibration: Calibration = UNCALIBRATED
 
     @property
     def design(self) -> Design:
@@ -61,6 +64,11 @@ class Ensemble:
         rows = torch.from_numpy(volts).flatten(1, 2)
         answers = [self._answers(part) for part in rows.split(SETS_AT_ONCE)]
         return torch.cat(answers, dim=1).numpy()
+
+    def intervals(self, answers) -> dict[float, np.ndarray]:
+        """The ends (2, N, K), in unit parameters, of the intervals that hold the truth with a probability of 0.5, 0.68, 0.9
+        and 0.95, for the members' answers (M, N, K)."""
+        return dict(zip(LEVELS, self.calibration.bounds(answers), strict=True))
 
     def _answers(self, volts):
         inputs = self.scaler.from_millivolts(volts)

@@ -3,9 +3,10 @@
 import math
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 import nrn_mlfit
@@ -13,13 +14,14 @@ from nrn_mlfit import cells, progress, workers
 from nrn_mlfit.errors import EnsembleError
 from nrn_mlfit.learn import storage
 from nrn_mlfit.learn.checkpoint import Checkpoints, trained_of
-from nrn_mlfit.learn.corpus import Corpus, count, deal
+from nrn_mlfit.learn.corpus import Corpus, Piece, count, deal
 from nrn_mlfit.learn.devices import pick_device, pick_precision
 from nrn_mlfit.learn.ensemble import Ensemble
+from nrn_mlfit.learn.intervals import Calibration, calibrate
 from nrn_mlfit.learn.networks import Design, load_design, network_of
 from nrn_mlfit.learn.scaling import fit_scaler
 from nrn_mlfit.learn.training import Budget, History, Task, Trained, train_member
-from nrn_mlfit.shards import MV_PER_COUNT
+from nrn_mlfit.shards import MV_PER_COUNT, to_millivolts
 
 EPOCHS = 60  # without --epochs or --minutes
 SETS_LOOKED_AT = 2000  # for the curation and the range of voltages
@@ -65,7 +67,7 @@ def train(
     team.once(lambda: storage.check_free(ensemble))
     checkpoints = Checkpoints(ensemble)
     with team.watched():
-        tasks = team.everywhere(lambda: _tasks(corpus, design, settings))
+        held, tasks = team.everywhere(lambda: _tasks(corpus, design, settings))
         budget = settings.budget(math.ceil(settings.folds / team.size))
         team.once(lambda: checkpoints.begin(_about(corpus, design, settings)))
         lines = _Lines(settings.folds, count(tasks[0].learn), report if team.rank == 0 else progress.silent)
@@ -75,7 +77,7 @@ def train(
             return _member(tasks[number], budget, checkpoints.member(number), lines.of(number, serve))
 
         team.map(make, range(settings.folds), lambda rank, result: lines.close(*result))
-        return team.once(lambda: _finish(corpus, ensemble, design, settings, tasks, checkpoints))
+        return team.once(lambda: _finish(ensemble, settings, tasks, held, checkpoints))
 
 
 def _about(corpus, design, settings) -> dict:
@@ -92,15 +94,16 @@ def _about(corpus, design, settings) -> dict:
     }
 
 
-def _tasks(corpus: Corpus, design: Design, settings: Settings) -> list[Task]:
+def _tasks(corpus: Corpus, design: Design, settings: Settings) -> tuple[list[Piece], list[Task]]:
+    """The pieces to calibrate with, and what each member is to learn."""
     _check_cell(corpus)
     device = pick_device(settings.device)
     precision = pick_precision(settings.precision, device)
     counts, _ = sample(corpus)
     design.pooled_length(counts.shape[-1])  # a design that cannot be built says so first
     scaler = fit_scaler(counts)
-    parts = deal(corpus.pieces, settings.folds, settings.seed)
-    return [
+    held, parts = deal(corpus.pieces, settings.folds, settings.seed)
+    return held, [
         Task(
             design=design,
             corpus=corpus,
@@ -139,14 +142,15 @@ def _member(task: Task, budget: Budget, file, tell) -> tuple[int, History]:
     return task.seed % 1000, trained.history
 
 
-def _finish(corpus, folder, design, settings, tasks, checkpoints) -> Ensemble:
-    """The ensemble of the members that are there, saved; what they needed to go on is removed."""
-    counts, _ = sample(corpus)
+def _finish(folder, settings, tasks, held, checkpoints) -> Ensemble:
+    """The ensemble of the members that are there, calibrated and saved; what they needed to go on is removed."""
+    counts, _ = sample(tasks[0].corpus)
     trained = []
     for number, task in enumerate(tasks):
         kept = checkpoints.member(number).load()
         trained.append(trained_of(kept, _blank(task, counts)))
-    ensemble = _put_together(corpus, trained, tasks[0], settings, counts)
+    ensemble = _put_together(trained, tasks[0], settings, counts)
+    ensemble = replace(ensemble, calibration=_calibrate(ensemble, tasks[0].corpus, held))
     ensemble.save(folder)
     checkpoints.remove()
     return Ensemble.load(folder)
@@ -157,7 +161,19 @@ def _blank(task, counts):
     return network_of(task.design, channels, length, len(task.corpus.manifest["cell"]["parameters"]))
 
 
-def _put_together(corpus, trained: list[Trained], task: Task, settings, counts) -> Ensemble:
+def _calibrate(ensemble, corpus, pieces) -> Calibration:
+    """By sets that no member has learned from, read piece by piece."""
+    answers, truth = [], []
+    for piece in pieces:
+        counts, targets = corpus.read([piece])
+        probes, stimuli, length = ensemble.shape
+        answers.append(ensemble.predict(to_millivolts(counts.numpy()).reshape(-1, probes, stimuli, length)))
+        truth.append(targets.numpy())
+    return calibrate(np.concatenate(answers, axis=1), np.concatenate(truth))
+
+
+def _put_together(trained: list[Trained], task: Task, settings, counts) -> Ensemble:
+    corpus = task.corpus
     cell, errors = cells.load(corpus.cell_folder), torch.stack([one.errors for one in trained])
     return Ensemble(
         members=tuple(one.network for one in trained),

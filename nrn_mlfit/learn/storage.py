@@ -19,6 +19,7 @@ from safetensors.torch import save as bytes_from
 from nrn_mlfit import textfile
 from nrn_mlfit.errors import EnsembleError, MachineError, MlfitError
 from nrn_mlfit.learn import card, curves
+from nrn_mlfit.learn.intervals import calibration_from
 from nrn_mlfit.learn.networks import TraceCNN, make_design, network_of
 from nrn_mlfit.learn.scaling import TraceScaler
 from nrn_mlfit.parameters import Parameter, ParameterSpace
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from nrn_mlfit.learn.ensemble import Ensemble
 
 FORMAT = "nrn_mlfit ensemble"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MEND = "copy the whole folder again, or train again"
 
 
@@ -88,6 +89,7 @@ def _described(ensemble: "Ensemble") -> dict:
         "t0": ensemble.protocol.t0,
         "voltage_range": list(ensemble.voltage_range),
         "validation_rms": [float(x) for x in ensemble.validation_rms],
+        "calibration": ensemble.calibration.to_json(),
         "record": ensemble.record,
     }
 
@@ -143,6 +145,7 @@ def _assemble(folder: Path, held: dict) -> dict:
         validation_rms=np.array(held["validation_rms"], float),
         cell_folder=folder / "cell",
         record=held["record"],
+        calibration=calibration_from(held["calibration"]),
     )
 
 

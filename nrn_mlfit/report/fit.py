@@ -130,7 +130,7 @@ def _label(axes, shape, has_difference, current_unit):
 
 
 def _values(axes: Axes, values):
-    """A bar a parameter: range in grey, fitted value with its spread in blue, truth as a black mark."""
+    """A bar a parameter: range in grey, fitted value with its intervals in blue, truth as a black mark."""
     axes.set(xlim=(0, 1), ylim=(max(len(values), FEWEST_ROWS) - 0.4, -0.75))
     axes.axis("off")
     for row, value in enumerate(values):
@@ -140,8 +140,8 @@ def _values(axes: Axes, values):
 
 def _bar(axes: Axes, row, held):
     axes.plot([LOW, HIGH], [row, row], color=PALE, linewidth=7, solid_capstyle="butt", zorder=1)
-    axes.plot(_ends(held, held["usual_error"]), [row, row], color=SKY, linewidth=7, solid_capstyle="butt", zorder=2)
-    axes.plot(_ends(held, held["spread"]), [row, row], color=BLUE, linewidth=2, solid_capstyle="butt", zorder=3)
+    axes.plot(_ends(held, "90"), [row, row], color=SKY, linewidth=7, solid_capstyle="butt", zorder=2)
+    axes.plot(_ends(held, "68"), [row, row], color=BLUE, linewidth=2.5, solid_capstyle="butt", zorder=3)
     axes.plot(_place(held, held["value"]), row, "o", color=BLUE, markersize=6, zorder=4)
     if held.get("truth") is not None:
         axes.plot(_place(held, held["truth"]), row, "|", color=BLACK, markersize=15, markeredgewidth=1.8, zorder=5)
@@ -151,9 +151,9 @@ def _bar(axes: Axes, row, held):
     axes.text(HIGH, row - 0.27, _words(held), ha="right", va="bottom", fontsize=8.5, color=BLACK)
 
 
-def _ends(held, width):
-    """The two ends of value +- width, inside the range."""
-    return [np.clip(_place(held, held["value"] + sign * width), LOW, HIGH) for sign in (-1, 1)]
+def _ends(held, level):
+    """The two ends of an interval, inside the range."""
+    return [np.clip(_place(held, held[f"{side}{level}"]), LOW, HIGH) for side in ("lo", "hi")]
 
 
 def _place(held, value) -> float:
@@ -163,17 +163,17 @@ def _place(held, value) -> float:
 
 
 def _words(held) -> str:
-    """Value and usual error with as many decimals as the error's second digit needs."""
-    value, error = held["value"], held["usual_error"]
-    if not 0 < error < np.inf:
+    """Value and 68 % interval with as many decimals as the second digit of half its width needs."""
+    value, low, high = held["value"], held["lo68"], held["hi68"]
+    if not 0 < high - low < np.inf:
         return f"{number(value)} {held['unit']}".rstrip()
-    decimals = max(0, 1 - int(np.floor(np.log10(error))))
-    return f"{value:.{decimals}f} ± {error:.{decimals}f} {held['unit']}".rstrip()
+    decimals = max(0, 1 - int(np.floor(np.log10((high - low) / 2))))
+    return f"{value:.{decimals}f} ({low:.{decimals}f} to {high:.{decimals}f}) {held['unit']}".rstrip()
 
 
 def _legend(axes: Axes, has_truth):
-    axes.plot([], [], "o-", color=BLUE, linewidth=2, label="fitted, spread of members")
-    axes.plot([], [], color=SKY, linewidth=7, solid_capstyle="butt", label="± usual error")
+    axes.plot([], [], "o-", color=BLUE, linewidth=2, label="fitted, 68% interval")
+    axes.plot([], [], color=SKY, linewidth=7, solid_capstyle="butt", label="90% interval")
     if has_truth:
         axes.plot([], [], "|", color=BLACK, markersize=11, markeredgewidth=1.8, linestyle="none", label="true value")
     axes.plot([], [], color=PALE, linewidth=7, solid_capstyle="butt", label="range")

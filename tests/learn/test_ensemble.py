@@ -165,15 +165,15 @@ def test_a_description_cut_short_is_one_sentence(saved):
 
 def test_another_format_version_is_one_sentence(saved):
     path = saved / "ensemble.json"
-    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 9'))
+    path.write_text(path.read_text().replace('"format_version": 2', '"format_version": 9'))
     assert refusal(saved) == (
-        f"{path}: is 'nrn_mlfit ensemble' version 9, this program reads 'nrn_mlfit ensemble' version 1; "
+        f"{path}: is 'nrn_mlfit ensemble' version 9, this program reads 'nrn_mlfit ensemble' version 2; "
         "use the version of nrn-mlfit that wrote it"
     )
 
 
 @pytest.mark.parametrize(
-    "key", ["files", "design", "members", "scaler", "parameters", "probes", "protocol", "record", "dt"]
+    "key", ["calibration", "files", "design", "members", "scaler", "parameters", "probes", "protocol", "record", "dt"]
 )
 def test_a_key_that_is_gone_is_one_sentence(saved, key):
     path = saved / "ensemble.json"

@@ -30,10 +30,16 @@ def ensemble():
             voltage_range=(-80.0, 40.0),
             validation_rms=np.array([0.5, 0.02]),
             predict=lambda volts: np.array(answers)[:, None],
+            intervals=lambda held: {0.68: _around(held, 0.1), 0.9: _around(held, 0.3)},
             provenance=lambda: {"cell": "mine"},
         )
 
     return make
+
+
+def _around(answers, half):
+    middle = answers.mean(axis=0)
+    return np.stack([middle - half, middle + half])
 
 
 @pytest.fixture
@@ -57,10 +63,11 @@ def test_the_error_is_in_percent_of_the_range_where_the_truth_is_known(ensemble,
     assert (tau.truth, tau.error) == (None, None)
 
 
-def test_the_usual_error_is_that_of_unseen_cells_about_the_value(ensemble, recording):
+def test_intervals_are_the_ensembles_in_units(ensemble, recording):
+    """A log scale's are as wide in the logarithm to either side."""
     g, tau = fit.fit_recording(ensemble([0, 0]), recording).values
-    assert g.usual_error == approx(0.5 * 100)
-    assert tau.usual_error == approx(0.02 * 10 * np.log(10), rel=1e-3)
+    assert (g.lo68, g.hi68, g.lo90, g.hi90) == (approx(190), approx(210), approx(170), approx(230))
+    assert (tau.lo68, tau.hi90) == (approx(10**0.9), approx(10**1.3))
 
 
 def test_a_trace_in_range_has_no_warning(ensemble, recording):

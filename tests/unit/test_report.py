@@ -23,7 +23,7 @@ VALUE = {
     "high": 10.0,
     "unit": "pS/um2",
     "spread": 0.5,
-    "usual_error": 1.0,
+    **{"lo68": 3.0, "hi68": 5.0, "lo90": 2.0, "hi90": 6.5},
     "truth": 5.0,
 }
 
@@ -86,8 +86,10 @@ def test_a_value_stands_at_its_share_of_the_range():
 
 
 def test_numbers_have_the_decimals_of_their_spread():
-    assert fit_page._words({**VALUE, "value": 32536.4, "usual_error": 14.2}) == "32536 ± 14 pS/um2"
-    assert fit_page._words({**VALUE, "value": 0.1869, "usual_error": 0.00211}) == "0.1869 ± 0.0021 pS/um2"
+    large = {**VALUE, "value": 32536.4, "lo68": 32522.2, "hi68": 32550.6}
+    assert fit_page._words(large) == "32536 (32522 to 32551) pS/um2"
+    small = {**VALUE, "value": 0.1869, "lo68": 0.18479, "hi68": 0.18901}
+    assert fit_page._words(small) == "0.1869 (0.1848 to 0.1890) pS/um2"
     assert [number(x) for x in (0.0123, 15000, 80000, 2.5e-5, 0)] == ["0.0123", "15000", "80000", "2.5e-05", "0"]
 
 
