@@ -175,11 +175,9 @@ def test_a_cell_that_asks_for_another_integration_is_refused(write, tmp_path, li
 
 def test_a_cell_that_fails_while_it_turns_cvode_on_leaves_it_off(h, session, write, tmp_path):
     """NEURON stops in the middle."""
-    model = write("FailsWithCVode")
-    text = (
-        TEMPLATE.format(name="FailsWithCVode")
-        + 'objref cvode\ncvode = new CVode()\ncvode.active(1)\nexecerror("no", "")\n'
-    )
+    name = f"Fails_{session.model.name}"
+    model = write(name)
+    text = TEMPLATE.format(name=name) + 'objref cvode\ncvode = new CVode()\ncvode.active(1)\nexecerror("no", "")\n'
     (tmp_path / "cell.hoc").write_text(text)
     with pytest.raises(CellError, match="does not load in NEURON"):
         Session(model)
