@@ -65,9 +65,12 @@ def build_cell(model: CellModel):
     Raises CellError where it does not build, or where its HOC asks for another integration than implicit Euler.
     """
     before = _integration()
-    cell = _instance(model)
-    if (after := _integration()) != before:
+    try:
+        cell = _instance(model)
+    finally:
+        after = _integration()
         _integrate(*before)
+    if after != before:
         _templates[model.template] = ""  # loaded now, the file would not ask again: a second try must not go through
         asked = "sets secondorder" if after[0] != before[0] else "turns CVode on"
         raise CellError(

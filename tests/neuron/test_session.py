@@ -1,5 +1,6 @@
 """One live cell: state never leaks, steps are whole parts of the sample step, failures are statuses."""
 
+import re
 import subprocess
 import sys
 
@@ -152,19 +153,35 @@ def test_a_template_that_changed_is_not_taken_for_the_one_in_memory(write):
 @pytest.mark.parametrize(
     ("line", "told"), [("secondorder = 2", "sets secondorder"), ("cvode.active(1)", "turns CVode on")]
 )
-def test_a_cell_that_asks_for_another_integration_is_refused(write, tmp_path, h, line, told):
-    """Or its runs here would not be its runs there."""
+def test_a_cell_that_asks_for_another_integration_is_refused(write, tmp_path, line, told):
+    """Or its runs here would not be its runs there. In a process of its own: a channel of another test may refuse CVode."""
     name = f"Asks{line[:3]}"
-    model = write(name)
+    write(name)
     text = TEMPLATE.format(name=name) + f"objref cvode\ncvode = new CVode()\n{line}\n"
     (tmp_path / "cell.hoc").write_text(text)
-    with pytest.raises(
-        CellError, match=rf"cell\.hoc: {told}, but cells are simulated with NEURON's implicit Euler .* take"
-    ):
+    code = (
+        "from nrn_mlfit import cells\nfrom nrn_mlfit.simulator import Session\nfrom neuron import h\n"
+        "from nrn_mlfit.errors import CellError\n"
+        f"model = cells.load({str(tmp_path)!r})\n"
+        "for _ in range(2):\n    try:\n        Session(model)\n    except CellError as error:\n        print(error)\n"
+        "print(int(h.secondorder), int(h.CVode().active()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    first, second, after = done.stdout.splitlines()[-3:]  # NEURON prints the values of lines at the top
+    assert re.search(rf"cell\.hoc: {told}, but cells are simulated with NEURON's implicit Euler .* take", first)
+    assert re.search(f"NEURON holds another template {name} already .* start a new Python", second)
+    assert after == "0 0"
+
+
+def test_a_cell_that_fails_while_it_turns_cvode_on_leaves_it_off(h, session, write, tmp_path):
+    """NEURON stops in the middle."""
+    name = f"Fails_{session.model.name}"
+    model = write(name)
+    text = TEMPLATE.format(name=name) + 'objref cvode\ncvode = new CVode()\ncvode.active(1)\nexecerror("no", "")\n'
+    (tmp_path / "cell.hoc").write_text(text)
+    with pytest.raises(CellError, match="does not load in NEURON"):
         Session(model)
-    assert (h.secondorder, h.CVode().active()) == (0, 0)
-    with pytest.raises(CellError, match=f"NEURON holds another template {name} already .* start a new Python"):
-        Session(model)
+    assert not h.CVode().active()
 
 
 def test_what_a_user_of_neuron_has_set_is_there_again_after_a_run(write, tmp_path):
