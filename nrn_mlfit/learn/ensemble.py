@@ -8,6 +8,7 @@ import torch
 
 from nrn_mlfit.errors import EnsembleError
 from nrn_mlfit.learn import storage
+from nrn_mlfit.learn.alarm import SILENT, Alarm
 from nrn_mlfit.learn.intervals import LEVELS, UNCALIBRATED, Calibration
 from nrn_mlfit.learn.networks import Design, TraceCNN
 from nrn_mlfit.learn.scaling import TraceScaler
@@ -15,6 +16,17 @@ from nrn_mlfit.parameters import ParameterSpace
 from nrn_mlfit.stimuli import Protocol
 
 SETS_AT_ONCE = 64
+COARSE_MS = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What the members make of N traces: `answers` (M, N, K) in unit parameters, `features` (M, N, D) of their last hidden
+    layers; and `coarse` (N, C), the curated traces in bins of 1 ms."""
+
+    answers: np.ndarray
+    features: np.ndarray
+    coarse: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +36,7 @@ class Ensemble:
     `protocol` is the stimulus they know, `probes` the recording sites by name, `voltage_range` the lowest and highest mV
     of the training windows, `validation_rms` (K,) the out-of-fold rms error in unit parameters (0.577 for guessing the
     middle), `cell_folder` a copy of the cell, `record` the rest as JSON-ready values: hashes, losses, versions, and
-    `calibration` what makes intervals of the members' answers.
+    `calibration` what makes intervals of the members' answers, `alarm` what tells traces of another kind.
     """
 
     members: tuple[TraceCNN, ...]
@@ -37,6 +49,7 @@ class Ensemble:
     cell_folder: Path
     record: dict = field(default_factory=dict)
     calibration: Calibration = UNCALIBRATED
+    alarm: Alarm = SILENT
 
     @property
     def design(self) -> Design:
@@ -47,13 +60,17 @@ class Ensemble:
         """(P, S, T) of a voltage window."""
         return len(self.probes), len(self.protocol.stimuli), self.protocol.length
 
-    @torch.inference_mode()
     def predict(self, volts):
         """Unit parameters (M, N, K), float32, that each member gives for windows `volts` (N, P, S, T) in mV.
 
         They may leave [-1, 1]: then the trace is not one of the training kind. Raises EnsembleError for another shape or
         for voltages that are no finite numbers.
         """
+        return self.look(volts).answers
+
+    @torch.inference_mode()
+    def look(self, volts) -> Look:
+        """What the members make of windows `volts` (N, P, S, T) in mV; raises as `predict` does."""
         volts = np.asarray(volts, np.float32)
         if volts.ndim != 4 or volts.shape[1:] != self.shape:
             raise EnsembleError(
@@ -62,17 +79,25 @@ class Ensemble:
         if not np.isfinite(volts).all():
             raise EnsembleError("the voltages hold NaN or infinite samples; cut or mend the recording")
         rows = torch.from_numpy(volts).flatten(1, 2)
-        answers = [self._answers(part) for part in rows.split(SETS_AT_ONCE)]
-        return torch.cat(answers, dim=1).numpy()
+        looks = [self._look(part) for part in rows.split(SETS_AT_ONCE)]
+        return Look(*(np.concatenate(parts, axis=-2) for parts in zip(*looks, strict=True)))
 
     def intervals(self, answers) -> dict[float, np.ndarray]:
         """The ends (2, N, K), in unit parameters, of the intervals that hold the truth with a probability of 0.5, 0.68, 0.9
         and 0.95, for the members' answers (M, N, K)."""
         return dict(zip(LEVELS, self.calibration.bounds(answers), strict=True))
 
-    def _answers(self, volts):
+    def score(self, look: Look):
+        """Scores (N,): above `alarm.threshold` a trace is not of the training kind."""
+        return self.alarm.score(look.answers, look.features, look.coarse)
+
+    def _look(self, volts):
         inputs = self.scaler.from_millivolts(volts)
-        return torch.stack([member(inputs) for member in self.members])
+        hidden = [member.hidden(inputs) for member in self.members]
+        answers = [member.answer(x) for member, x in zip(self.members, hidden, strict=True)]
+        width = min(max(1, round(COARSE_MS / self.protocol.dt)), inputs.shape[-1])
+        coarse = torch.nn.functional.avg_pool1d(inputs, width).flatten(1)
+        return torch.stack(answers).numpy(), torch.stack(hidden).float().numpy(), coarse.numpy()
 
     def provenance(self) -> dict:
         """Where answers come from, as JSON-ready values that go into every fit."""

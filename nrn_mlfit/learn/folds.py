@@ -13,11 +13,12 @@ import nrn_mlfit
 from nrn_mlfit import cells, progress, workers
 from nrn_mlfit.errors import EnsembleError
 from nrn_mlfit.learn import storage
+from nrn_mlfit.learn.alarm import make_alarm
 from nrn_mlfit.learn.checkpoint import Checkpoints, trained_of
 from nrn_mlfit.learn.corpus import Corpus, Piece, count, deal
 from nrn_mlfit.learn.devices import pick_device, pick_precision
 from nrn_mlfit.learn.ensemble import Ensemble
-from nrn_mlfit.learn.intervals import Calibration, calibrate
+from nrn_mlfit.learn.intervals import calibrate
 from nrn_mlfit.learn.networks import Design, load_design, network_of
 from nrn_mlfit.learn.scaling import fit_scaler
 from nrn_mlfit.learn.training import Budget, History, Task, Trained, train_member
@@ -150,7 +151,7 @@ def _finish(folder, settings, tasks, held, checkpoints) -> Ensemble:
         kept = checkpoints.member(number).load()
         trained.append(trained_of(kept, _blank(task, counts)))
     ensemble = _put_together(trained, tasks[0], settings, counts)
-    ensemble = replace(ensemble, calibration=_calibrate(ensemble, tasks[0].corpus, held))
+    ensemble = _calibrated(ensemble, tasks[0].corpus, held)
     ensemble.save(folder)
     checkpoints.remove()
     return Ensemble.load(folder)
@@ -161,15 +162,18 @@ def _blank(task, counts):
     return network_of(task.design, channels, length, len(task.corpus.manifest["cell"]["parameters"]))
 
 
-def _calibrate(ensemble, corpus, pieces) -> Calibration:
-    """By sets that no member has learned from, read piece by piece."""
-    answers, truth = [], []
+def _calibrated(ensemble: Ensemble, corpus, pieces) -> Ensemble:
+    """With intervals and alarm, by sets that no member has learned from, read piece by piece."""
+    looks, truth = [], []
     for piece in pieces:
         counts, targets = corpus.read([piece])
         probes, stimuli, length = ensemble.shape
-        answers.append(ensemble.predict(to_millivolts(counts.numpy()).reshape(-1, probes, stimuli, length)))
+        look = ensemble.look(to_millivolts(counts.numpy()).reshape(-1, probes, stimuli, length))
+        looks.append((look.answers, look.features, look.coarse))
         truth.append(targets.numpy())
-    return calibrate(np.concatenate(answers, axis=1), np.concatenate(truth))
+    answers, features, coarse = (np.concatenate(parts, axis=-2) for parts in zip(*looks, strict=True))
+    calibration = calibrate(answers, np.concatenate(truth))
+    return replace(ensemble, calibration=calibration, alarm=make_alarm(answers, features, coarse))
 
 
 def _put_together(trained: list[Trained], task: Task, settings, counts) -> Ensemble:

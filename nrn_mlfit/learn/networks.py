@@ -203,10 +203,18 @@ class TraceCNN(nn.Module):
 
     def forward(self, x):
         """Map curated traces (N, P*S, T) to unit parameters (N, K)."""
+        return self.answer(self.hidden(x))
+
+    def hidden(self, x):
+        """The last hidden layer (N, D) for curated traces (N, P*S, T)."""
         x = (x - self.centre) / self.spread
         x = with_derivative(x) if self.design.derivative else x
         x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-        x = self.head(self.body(x).flatten(1)).float()
+        return self.head[:-1](self.body(x).flatten(1))
+
+    def answer(self, hidden):
+        """Unit parameters (N, K) from the last hidden layer (N, D)."""
+        x = self.last(hidden).float()
         return TANH_SCALE * torch.tanh(x) if self.design.last_activation == "tanh" else x
 
 

@@ -19,6 +19,7 @@ from safetensors.torch import save as bytes_from
 from nrn_mlfit import textfile
 from nrn_mlfit.errors import EnsembleError, MachineError, MlfitError
 from nrn_mlfit.learn import card, curves
+from nrn_mlfit.learn.alarm import Alarm, Cloud
 from nrn_mlfit.learn.intervals import calibration_from
 from nrn_mlfit.learn.networks import TraceCNN, make_design, network_of
 from nrn_mlfit.learn.scaling import TraceScaler
@@ -28,6 +29,7 @@ from nrn_mlfit.stimuli import Protocol, Stimulus
 if TYPE_CHECKING:
     from nrn_mlfit.learn.ensemble import Ensemble
 
+CLOUD = ("mean", "basis", "rest")  # of an alarm.Cloud
 FORMAT = "nrn_mlfit ensemble"
 FORMAT_VERSION = 2
 MEND = "copy the whole folder again, or train again"
@@ -68,6 +70,7 @@ def _fill(ensemble: "Ensemble", folder: Path):
         "start": torch.tensor(ensemble.protocol.start),
     }
     textfile.write_atomic(folder / "stimulus.safetensors", bytes_from(stimulus))
+    textfile.write_atomic(folder / "alarm.safetensors", bytes_from(_tensors_of(ensemble.alarm)))
     hashes = {str(path.relative_to(folder)): _hash(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     textfile.write_atomic(folder / "ensemble.json", textfile.to_json({**_described(ensemble), "files": hashes}))
     curves.draw(ensemble, folder / "learning.png")
@@ -146,6 +149,7 @@ def _assemble(folder: Path, held: dict) -> dict:
         cell_folder=folder / "cell",
         record=held["record"],
         calibration=calibration_from(held["calibration"]),
+        alarm=_alarm(folder),
     )
 
 
@@ -154,6 +158,21 @@ def _protocol(folder: Path, held: dict) -> Protocol:
     currents, start = tensors["currents"].numpy(), int(tensors["start"])
     pairs = zip(currents, held["protocol"], strict=True)
     return Protocol(tuple(Stimulus(row, held["dt"], start, row.size, spec) for row, spec in pairs))
+
+
+def _tensors_of(alarm: Alarm) -> dict[str, torch.Tensor]:
+    clouds = {"trace": alarm.trace, **{f"member-{k}": cloud for k, cloud in enumerate(alarm.features)}}
+    held = {f"{name}.{part}": getattr(cloud, part) for name, cloud in clouds.items() for part in CLOUD}
+    held |= {"centre": alarm.centre, "reach": alarm.reach, "threshold": np.array(alarm.threshold)}
+    return {name: torch.tensor(value, dtype=torch.float32).contiguous() for name, value in held.items()}
+
+
+def _alarm(folder: Path) -> Alarm:
+    held = {name: value.double().numpy() for name, value in _read(folder / "alarm.safetensors").items()}
+    names = sorted({name.partition(".")[0] for name in held if name.startswith("member-")}, key=lambda n: int(n[7:]))
+    clouds = {name: Cloud(*(held[f"{name}.{part}"] for part in CLOUD)) for name in ("trace", *names)}
+    features = tuple(clouds[name] for name in names)
+    return Alarm(features, clouds["trace"], held["centre"], held["reach"], float(held["threshold"]))
 
 
 def _fill_in(network: TraceCNN, path: Path):

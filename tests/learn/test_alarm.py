@@ -1,0 +1,74 @@
+"""The alarm: silent for its own kind as often as it says, loud for what is not."""
+
+import numpy as np
+import pytest
+
+from nrn_mlfit.learn.alarm import FALSE_ALARMS, SIGNALS, Cloud, cloud_of, make_alarm
+
+
+def kind(random, sets, **change):
+    """Answers (3, N, 2), features (3, N, 20) and coarse traces (N, 50) that hang on two hidden numbers, with some noise."""
+    hidden = random.uniform(-1, 1, (sets, 2))
+    if "hidden" in change:
+        hidden = change["hidden"](hidden)
+    mix = np.random.default_rng(7)
+    to_features, to_trace = mix.normal(size=(3, 2, 20)), mix.normal(size=(2, 50))
+    answers = hidden + random.normal(0, 0.03, (3, sets, 2)) * change.get("spread", 1)
+    features = np.tanh(hidden @ to_features) + random.normal(0, 0.02, (3, sets, 20))
+    coarse = hidden @ to_trace + random.normal(0, 0.05, (sets, 50))
+    return answers, features, change.get("trace", lambda x: x)(coarse)
+
+
+@pytest.fixture(scope="module")
+def alarm():
+    return make_alarm(*kind(np.random.default_rng(1), 4000))
+
+
+def test_other_traces_of_the_kind_give_as_many_false_alarms_as_promised(alarm):
+    score = alarm.score(*kind(np.random.default_rng(2), 5000))
+    assert abs((score > alarm.threshold).mean() - FALSE_ALARMS) < 0.015
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden": lambda x: 1.5 * np.sign(x)},  # parameters out of range
+        {"spread": 6},  # members that disagree
+        {"trace": lambda x: np.full_like(x, 0.7)},  # a flat line
+        {"trace": lambda x: x + 0.3 * np.sin(np.arange(50))},  # something on top that no trace of the kind has
+    ],
+)
+def test_what_is_not_of_the_kind_gives_the_alarm(alarm, change):
+    score = alarm.score(*kind(np.random.default_rng(3), 300, **change))
+    assert (score > alarm.threshold).mean() > 0.95
+
+
+def test_each_signal_has_its_distance(alarm):
+    distances = alarm.distances(*kind(np.random.default_rng(4), 2000))
+    assert distances.shape == (2000, len(SIGNALS))
+    assert np.median(distances, axis=0) == pytest.approx(np.zeros(len(SIGNALS)), abs=0.1)
+    assert np.quantile(distances, 0.99, axis=0) == pytest.approx(np.ones(len(SIGNALS)), abs=0.35)
+
+
+def test_a_cloud_has_mahalanobis_distances_of_one_on_average():
+    """Of points from a Gaussian whose covariance is known: the mean square of its whitened coordinates is 1."""
+    random = np.random.default_rng(5)
+    points = random.normal(size=(5000, 3)) * np.array([1.0, 10.0, 0.1]) + 4
+    cloud = cloud_of(points)
+    assert cloud.distances(points)[:, 0].mean() == pytest.approx(1, rel=0.01)
+    along = cloud.mean + np.array([[0, 30.0, 0]])
+    assert cloud.distances(along)[0, 0] == pytest.approx(9 / cloud.basis.shape[1], rel=0.05)
+
+
+def test_what_lies_beside_a_flat_cloud_is_told_apart():
+    random = np.random.default_rng(6)
+    flat = random.normal(size=(2000, 2)) @ random.normal(size=(2, 10)) + random.normal(0, 1e-3, (2000, 10))
+    cloud = cloud_of(flat)
+    assert cloud.basis.shape == (10, 2)
+    own, moved = cloud.distances(flat)[:, 1].mean(), cloud.distances(flat + 0.1)[:, 1].mean()
+    assert own == pytest.approx(1, rel=0.05) and moved > 100
+
+
+def test_few_traces_make_an_alarm_all_the_same():
+    made = make_alarm(*kind(np.random.default_rng(8), 5))
+    assert np.isfinite(made.score(*kind(np.random.default_rng(9), 20))).all() and isinstance(made.trace, Cloud)
