@@ -121,7 +121,7 @@ def design(cell, stimuli, scales, probe, geometry, points, seed, steps, workers,
     \b
     Examples:
       nrn-mlfit design izhikevich --stimuli own step noise -n 16
-      nrn-mlfit design mainen --stimuli reset_chirp noise --scales 0.1 0.19 -o designs/mainen
+      nrn-mlfit design mainen --stimuli reset_chirp noise --scales 0.4 0.8 -o designs/mainen
       nrn-mlfit design mainen --geometry own apical_length=400
     """
     one_process("design")

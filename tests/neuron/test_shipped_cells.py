@@ -103,12 +103,12 @@ def test_mainen_has_its_channels_where_mainen_and_sejnowski_put_them(mainen):
 
 
 def test_mainen_is_built_to_its_table(mainen):
-    assert (mainen.soma.L, mainen.soma.diam, mainen.soma.nseg) == (25, 25, 1)
+    assert (mainen.soma.L, mainen.soma.diam, mainen.soma.nseg) == (20, 20, 1)
     assert (mainen.apic.L, mainen.apic.diam, mainen.apic.nseg) == (1000, 4, 21)
     assert {(sec.L, sec.diam, sec.nseg) for sec in mainen.dend} == {(300, 3, 7)}
     assert sum(sec.nseg for sec in mainen.all) == 76
     assert {sec.Ra for sec in mainen.all} == {150}
-    width = 1.25  # a tenth of sqrt(soma area / (4 pi))
+    width = 1.0  # a tenth of sqrt(soma area / (4 pi))
     assert (mainen.iseg.L, mainen.iseg.nseg, mainen.iseg.diam) == (15, 5, width)
     assert (mainen.hill.L, mainen.hill.nseg) == (10, 5)
     assert [seg.diam / width for seg in mainen.hill] == pytest.approx([3.7, 3.1, 2.5, 1.9, 1.3])
