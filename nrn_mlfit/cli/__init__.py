@@ -16,6 +16,7 @@ COMMANDS = (
     "train",
     "recording",
     "fit",
+    "predict",
     "resimulate",
     "hoc",
     "doctor",

@@ -17,6 +17,8 @@ import numpy as np
 FALSE_ALARMS = 0.05
 MOST_COMPONENTS = 64
 KEPT = 0.999  # of the variance
+LEAST_REST = 1e-4  # of the variance, beside the components: what is less is rounding
+NEAR = 0.01  # a distance so much smaller than the usual one is as good as none
 SIGNALS = ("beyond", "spread", "features", "features' rest", "trace", "trace's rest")
 
 
@@ -50,7 +52,7 @@ def cloud_of(points) -> Cloud:
     count = min(int(np.searchsorted(share, KEPT)) + 1, most, len(variance))
     rest = variance[count:].sum()
     basis = directions[:count].T / np.sqrt(np.maximum(variance[:count], 1e-12))
-    return Cloud(mean, basis, np.array(max(rest, 1e-12)))
+    return Cloud(mean, basis, np.array(max(rest, LEAST_REST * variance.sum(), 1e-12)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,7 @@ def signals(clouds, trace: Cloud, answers, features, coarse):
     far = np.mean([cloud.distances(points) for cloud, points in zip(clouds, features, strict=True)], axis=0)
     beyond = np.abs(answers.mean(axis=0)).max(axis=1)
     spread = answers.std(axis=0).max(axis=1)
-    return np.column_stack([beyond, spread, np.log(far + 1e-9), np.log(trace.distances(coarse) + 1e-9)])
+    return np.column_stack([beyond, spread, np.log(far + NEAR), np.log(trace.distances(coarse) + NEAR)])
 
 
 def make_alarm(answers, features, coarse) -> Alarm:

@@ -60,7 +60,13 @@ def test_the_folder_holds_what_is_promised(saved):
     names = {str(path.relative_to(saved)) for path in saved.rglob("*") if path.is_file()}
     members = {f"member-{k}.safetensors" for k in range(3)}
     cell = {"cell/decay.yaml", "cell/decay.hoc"}
-    assert names == members | cell | {"ensemble.json", "stimulus.safetensors", "learning.png", "MODEL_CARD.md"}
+    assert names == members | cell | {
+        "ensemble.json",
+        "stimulus.safetensors",
+        "alarm.safetensors",
+        "learning.png",
+        "MODEL_CARD.md",
+    }
     assert [path.name for path in saved.parent.iterdir()] == ["decay"]  # nothing temporary is left
 
 
