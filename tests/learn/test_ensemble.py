@@ -169,6 +169,14 @@ def test_a_description_cut_short_is_one_sentence(saved):
     assert re.fullmatch(re.escape(f"{path}: cannot be read as JSON (") + r".*\)", refusal(saved))
 
 
+def test_intervals_and_alarm_are_the_same_after_loading(saved, small_ensemble, window):
+    again = Ensemble.load(saved)
+    look = small_ensemble.look(window)
+    assert again.score(again.look(window)) == pytest.approx(small_ensemble.score(look), rel=1e-3)
+    for level, ends in small_ensemble.intervals(look.answers).items():
+        assert np.allclose(again.intervals(look.answers)[level], ends)
+
+
 def test_another_format_version_is_one_sentence(saved):
     path = saved / "ensemble.json"
     path.write_text(path.read_text().replace('"format_version": 2', '"format_version": 9'))
