@@ -82,7 +82,7 @@ def _another_engine(there, here) -> bool:
 def _engine_option(name: str) -> str:
     """The options that give the engine of a name: neuron, or lanes-PRECISION."""
     engine, _, precision = name.partition("-")
-    return f"--engine {engine}" + (f" --precision {precision}" if precision not in ("", "double") else "")
+    return f"--engine {engine} --precision {precision or 'double'}"
 
 
 def differences(there, here):

@@ -109,7 +109,7 @@ def simulate(
         team.once(lambda: _announce(team, model, report))
         team.everywhere(worker.begin)
         about = manifest.describe(model, seed, sets_a_shard, worker.made.name, worker.made.made_with)
-        team.alike(_job(about, folder, samples, first) | {"engine": worker.made.told})
+        team.alike(_job(about, folder, samples, first))
         team.once(lambda: claim.check_free(folder, about))
 
         def start() -> list[Piece]:
@@ -136,7 +136,7 @@ def simulate(
 
 def _job(about, folder, samples, first) -> dict:
     """What must be the same on all ranks, or their shards would not make one run."""
-    keys = ("instruction_set", "seed", "sets_a_shard", "cell_hash", "protocol_hash", "versions")
+    keys = ("instruction_set", "seed", "sets_a_shard", "cell_hash", "protocol_hash", "engine", "versions")
     return {**{key: about[key] for key in keys}, "output": str(folder.resolve()), "samples": samples, "first": first}
 
 

@@ -60,6 +60,10 @@ class Ready:
     made_with: dict[str, str]
     why: str
 
+    def is_like(self, other: "Ready") -> bool:
+        """Whether the engine gives the same bytes."""
+        return (self.name, self.lanes, self.made_with) == (other.name, other.lanes, other.made_with)
+
     @property
     def told(self) -> str:
         """The engine's name, and why it is not the fast one."""
@@ -211,10 +215,8 @@ def _answer(engine, model, question, chunk, volts) -> tuple[Any, bool]:
     except AnotherCell:
         if question == CHECK or len(chunk) > 1:
             return None, False
-        usable, (traces, status) = (
-            False,
-            NeuronEngine(model).run(chunk),
-        )  # in a new cell: to set twice may not be to set once
+        # In a new cell: what a procedure does twice may not be what it does once.
+        usable, (traces, status) = False, NeuronEngine(model).run(chunk)
     volts[: len(traces)] = traces
     return status, usable
 

@@ -175,7 +175,7 @@ def _cause(done, folder) -> str:
     if found := OF_NMODL.search(done.stdout + done.stderr):
         said, line, file = found.groups()
         return f"{file}, line {line}: {' '.join(said.split())}"
-    if found := OF_GCC.search(done.stderr):
+    if (found := OF_GCC.search(done.stderr)) and (folder / f"{found[1]}.mod").is_file():
         return f"{found[1]}.mod{_line_of(found, folder / f'{found[1]}.mod')}: {found[2]}"
     said = (line.strip() for line in (done.stdout + "\n" + done.stderr).splitlines())
     lines = [line for line in said if line and not line.startswith("NOTE")]

@@ -70,8 +70,11 @@ def build_cell(model: CellModel):
     finally:
         after = _integration()
         _integrate(*before)
+        if after != before:
+            _templates[model.template] = (
+                ""  # loaded now, the file would not ask again: a second try must not go through
+            )
     if after != before:
-        _templates[model.template] = ""  # loaded now, the file would not ask again: a second try must not go through
         asked = "sets secondorder" if after[0] != before[0] else "turns CVode on"
         raise CellError(
             f"{model.hoc}: {asked}, but cells are simulated with NEURON's implicit Euler at the fixed step dt; take that "

@@ -9,7 +9,8 @@ from nrn_mlfit.simulator.neuron import NeuronEngine
 from nrn_mlfit.simulator.worker import Worker
 
 CHECKED = 8  # sets whose traces must be NEURON's
-TRIED = 64  # sets among which so many with a trace are sought
+TRIED = 64  # sets among which so many with a trace are sought,
+MOST_FAILED = 8  # unless so many end the worker: each may cost it minutes
 
 
 def check_engine(
@@ -23,10 +24,10 @@ def check_engine(
 
     Raises EngineError where they differ, after `draw` has drawn how; `first` is the number of the first set.
     """
-    engine, compared, tried = worker.made.name, 0, 0
+    engine, compared, tried, failed = worker.made.name, 0, 0, 0
     if engine == NeuronEngine.name:
         return
-    while compared < CHECKED and tried < min(len(phys_par), TRIED):
+    while compared < CHECKED and tried < min(len(phys_par), TRIED) and failed < MOST_FAILED:
         some = phys_par[tried : tried + CHECKED - compared]
         found = worker.check(some)
         if found.disagreement:
@@ -37,12 +38,15 @@ def check_engine(
                 f"plain NEURON: {_apart(found.disagreement.difference)}; {found.disagreement.began}. Simulate with "
                 "--engine neuron, and please report it"
             )
-        compared, tried = compared + found.compared, tried + len(some)
-    report(
-        f"{compared} set{'s' * (compared != 1)} compared with plain NEURON: the same"
-        if compared
-        else f"none of the first {tried} sets gives a trace, so that nothing was compared with plain NEURON"
-    )
+        compared, tried, failed = compared + found.compared, tried + len(some), failed + found.failed
+    report(_told(compared, tried, failed))
+
+
+def _told(compared, tried, failed) -> str:
+    if compared:
+        return f"{compared} set{'s' * (compared != 1)} compared with plain NEURON: the same"
+    cause = f"; {failed} could not be checked" if failed else ""
+    return f"nothing was compared with plain NEURON: none of the {tried} sets tried gave a trace in both engines{cause}"
 
 
 def _apart(difference) -> str:

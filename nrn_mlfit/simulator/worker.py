@@ -27,9 +27,8 @@ CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from nrn_mlfit.simulator.keeper import main; main()"
 )
 FIRST_LIMIT = 600.0  # CPU seconds for the first chunk; after it there is experience:
-CHECK_TIMES = (
-    100  # sets' limits for a check: 8 of them, each in two engines, and 8 times more where NEURON is perturbed
-)
+# Sets' limits for a check: 8 of them, each in two engines, and 8 times more where NEURON is perturbed.
+CHECK_TIMES = 100
 TIMES_LONGEST = 30  # a chunk may take so many times the longest one so far,
 SHORTEST_LIMIT = 10.0  # but at least so long
 WALL_TIMES, WALL_EXTRA = 20, 60.0  # a worker that waits instead of computing is given up after 20 limits and a minute
@@ -90,15 +89,15 @@ class Worker:
         answer = self._ask(phys_par, None, CHECK)
         if isinstance(answer, Done) and answer.answer:
             return answer.answer
-        compared = 0
-        for number, row in (
-            enumerate(phys_par) if len(phys_par) > 1 else ()
-        ):  # what a set does to a worker is told when it runs
+        if len(phys_par) == 1:  # what it does to a worker is told when it runs
+            return Checked(0, failed=1)
+        compared, failed = 0, 0
+        for number, row in enumerate(phys_par):
             alone = self.check(row[None])
-            compared += alone.compared
+            compared, failed = compared + alone.compared, failed + alone.failed
             if alone.disagreement:
-                return Checked(compared, replace(alone.disagreement, number=number))
-        return Checked(compared)
+                return Checked(compared, replace(alone.disagreement, number=number), failed)
+        return Checked(compared, failed=failed)
 
     def run(self, phys_par, serve: Callable[[], object] | None = None):
         """volts (n, P, S, T) float mV and status (n,) of n <= lanes sets phys_par (n, K); `serve` is called meanwhile.
@@ -184,6 +183,11 @@ class Worker:
                 raise CellError(
                     f"the process that builds the cell died ({_cause(answer.code)}); look at its HOC and MOD files"
                 )
+        if self._pid and not answer.is_like(self.made):
+            raise MachineError(
+                f"the worker was built again as another engine ({answer.told}; it was {self.made.told}); see what has "
+                "changed on this machine, then give the same command again to go on"
+            )
         self.made, self._pid, self._fresh = answer, answer.pid, True
 
     def _arrived(self, serve) -> bool:

@@ -76,7 +76,7 @@ def test_a_run_is_not_extended_by_another_engine(command, lanes_run, hashes, wor
     before = hashes(lanes_run)
     done = command("simulate", "izhikevich", "-n", 20, "--sets-a-shard", 5, *words, "-o", lanes_run)
     assert done.returncode == 2
-    on = "add --engine lanes to go on with it, or choose another folder with -o"
+    on = "add --engine lanes --precision double to go on with it, or choose another folder with -o"
     assert done.stderr == f"nrn-mlfit: {lanes_run}: holds another run: {told}; {on}\n"
     assert hashes(lanes_run) == before
 

@@ -123,7 +123,7 @@ def test_nan_parameters_do_not_reach_the_neighbours():
 TREE = """\
 begintemplate LanesTree
 public soma, dend, axon, all, leaky, first, second, third, tune, segments, grow
-public refuse, rare, rare_size, rare_width, rare_clamp, rare_grid, rare_channels, rare_tree
+public refuse, rare_refuse, rare, rare_size, rare_width, rare_clamp, rare_grid, rare_channels, rare_tree
 create soma, dend[2], axon
 objref all, leaky, first, second, third, extra
 proc init() {
@@ -155,6 +155,7 @@ proc rare_size() { soma L = 20 + 5*($1 > 1e6) }
 proc segments() { dend[0] { L = $1  nseg = 2*int($1/40) + 1 } }
 proc grow() { forsec leaky { insert hh  gnabar_hh = 0  gkbar_hh = 0  gl_hh = $1*1e-5 } }
 proc refuse() { if ($1 > 1) execerror("no", "") }
+proc rare_refuse() { if ($1 > 1e6) { soma extra = new IClamp(0.5)  execerror("no", "") } }
 endtemplate LanesTree
 """
 TREE_YAML = """\
@@ -276,7 +277,34 @@ def test_a_set_that_makes_another_cell_goes_through_neuron_and_leaves_nothing_to
             assert worker.run(odd[row][None])[0].tobytes() == truth[0].tobytes()
         assert volts[[0, 2, 3, 5]].tobytes() == wanted[[0, 2, 3, 5]].tobytes()
         assert worker.run(sets)[0].tobytes() == wanted.tobytes()
-        assert worker.check(odd) == Checked(4)
+        assert worker.check(odd) == Checked(4, failed=2)
+
+
+@pytest.mark.parametrize("engine", ["lanes", "neuron"])
+def test_what_a_set_changes_before_hoc_refuses_it_is_not_the_next_ones(tree_folder, engine):
+    model = tree(tree_folder, RARE.format("rare_refuse"), 0.05)
+    sets = model.space.to_phys(model.space.draw(9, 0, 4))
+    odd = sets.copy()
+    odd[1, 0] = 2e6
+    with Worker(model, engine) as worker:
+        worker.begin()
+        wanted = np.concatenate([worker.run(row[None])[0].copy() for row in sets])
+        pairs = [(volts.copy(), status) for volts, status in (worker.run(row[None]) for row in odd)]
+        volts, status = np.concatenate([v for v, _ in pairs]), np.concatenate([s for _, s in pairs])
+        assert status.tolist() == [0, Status.HOC_ERROR, 0, 0]
+        assert volts[[0, 2, 3]].tobytes() == wanted[[0, 2, 3]].tobytes()
+
+
+@pytest.mark.parametrize("procedure", ["rare_clamp", "rare_grid", "rare_channels", "rare_tree"])
+def test_plain_neuron_does_not_hand_on_what_a_set_made_of_the_cell(tree_folder, procedure):
+    model = tree(tree_folder, RARE.format(procedure), 0.05)
+    sets = model.space.to_phys(model.space.draw(9, 0, 3))
+    odd = sets.copy()
+    odd[1, 0] = 2e6
+    wanted, alone = NeuronEngine(model).run(sets)[0], NeuronEngine(model).run(odd[1:2])[0]
+    volts, status = NeuronEngine(model).run(odd)
+    assert (status == Status.OK).all()
+    assert volts[[0, 2]].tobytes() == wanted[[0, 2]].tobytes() and volts[1].tobytes() == alone[0].tobytes()
 
 
 @pytest.mark.parametrize(("procedure", "high"), [("segments", 300), ("grow", 90)])
@@ -284,7 +312,7 @@ def test_parameters_that_change_what_the_cell_is_made_of_are_left_to_neuron(tree
     """nseg by a rule of the length, and channels that a procedure inserts, when the cell is there already."""
     space = f"{{x: {{low: 50, high: {high}, sets: {procedure}()}}, tune: {{low: 0.5, high: 3, sets: tune()}}}}"
     engine, why = engines.make("auto", "double", tree(tree_folder, space, 0.05))
-    assert why if engine.name == "neuron" else engine.check(draws(engine, 3)) == Checked(3)
+    assert engine.name == "neuron" and ANOTHER in why
 
 
 def test_a_handler_that_acts_when_a_run_begins_leaves_the_cell_to_neuron(tree_folder, h):

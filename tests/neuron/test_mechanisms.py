@@ -142,3 +142,10 @@ def test_what_does_not_compile_is_told_with_its_file(tmp_path, monkeypatch, line
     (tmp_path / "bad.mod").write_text(f"{head}{line}\n")
     with pytest.raises(MechanismError, match=rf"the MOD files do not compile: {told}; run `nrnivmodl"):
         mechanisms.build(tmp_path)
+
+
+def test_a_mod_file_whose_name_is_none_in_cpp_is_told_of_all_the_same(tmp_path):
+    """nrnivmodl makes a function of the file's name, and what g++ refuses then is in a file of NEURON's own."""
+    (tmp_path / "my-leak.mod").write_text(LEAK % "minus")
+    with pytest.raises(MechanismError, match="the MOD files do not compile: .*mod_func"):
+        mechanisms.build(tmp_path)

@@ -58,8 +58,17 @@ def test_sets_without_a_trace_do_not_count_and_further_ones_take_their_place():
 
 def test_where_none_of_the_first_sets_gives_a_trace_it_says_that_nothing_was_compared():
     lines, asked = said_of(Scripted(lambda _: False))
-    assert lines == ["none of the first 64 sets gives a trace, so that nothing was compared with plain NEURON"]
+    assert lines == ["nothing was compared with plain NEURON: none of the 64 sets tried gave a trace in both engines"]
     assert asked == [*range(64)]
+
+
+def test_sets_that_end_the_worker_are_not_tried_for_ever_and_are_told_of():
+    """Each may have cost it minutes."""
+    worker = Scripted(lambda _: False)
+    worker.check = lambda rows: Checked(0, failed=len(rows))
+    lines, _ = said_of(worker)
+    told = "none of the 8 sets tried gave a trace in both engines; 8 could not be checked"
+    assert lines == [f"nothing was compared with plain NEURON: {told}"]
 
 
 def test_a_difference_ends_it_and_names_the_set_by_its_number_in_the_run():

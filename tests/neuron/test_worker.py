@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nrn_mlfit import cells
-from nrn_mlfit.errors import CellError
+from nrn_mlfit.errors import CellError, MachineError
 from nrn_mlfit.shards import Status
 from nrn_mlfit.simulator import Session
 from nrn_mlfit.simulator.keeper import CHECK, Done
@@ -134,8 +134,19 @@ def test_sets_that_end_a_check_do_not_keep_it_from_the_others(worker, monkeypatc
         return Done(Checked(len(rows), wrong if (rows == DRAWS[3]).all(axis=1).any() else None), 0.0, False)
 
     monkeypatch.setattr(worker, "_ask", ask)
-    assert worker.check(DRAWS[:3]) == Checked(1)
-    assert worker.check(DRAWS) == Checked(2, replace(wrong, number=3))
+    assert worker.check(DRAWS[:3]) == Checked(1, failed=2)
+    assert worker.check(DRAWS) == Checked(2, replace(wrong, number=3), failed=2)
+
+
+def test_a_worker_that_comes_back_as_another_engine_ends_the_run(worker):
+    """Its traces would differ in the last bits, and the manifest would not say so."""
+    worker.run(DRAWS[:1])
+    worker.made = replace(worker.made, name="lanes-double", made_with={"g++": "an older one"})
+    os.kill(worker._pid, signal.SIGKILL)
+    with pytest.raises(
+        MachineError, match=r"built again as another engine \(neuron; it was lanes-double\); .* same command"
+    ):
+        worker.run(DRAWS[:1])
 
 
 def test_the_limit_of_a_set_holds_for_all_that_run_together(worker):

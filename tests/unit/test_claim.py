@@ -117,7 +117,7 @@ def test_another_run_is_refused_by_what_differs(tmp_path, there, said):
         ({"seed": 2}, "--seed 2"),
         (
             {"engine": "lanes-double", "versions": {**ABOUT["versions"], "g++": "g++ 1", "program": "x"}},
-            "--engine lanes",
+            "--engine lanes --precision double",
         ),
         ({"engine": "lanes-mixed", "sets_a_shard": 5}, "--engine lanes --precision mixed --sets-a-shard 5"),
         ({"engine": "lanes-mixed", "versions": {**ABOUT["versions"], "neuron": "8.2"}}, ""),

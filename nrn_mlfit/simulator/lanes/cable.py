@@ -5,6 +5,7 @@ from typing import Any
 
 from nrn_mlfit.simulator.door import hoc
 from nrn_mlfit.simulator.lanes.outside import Outside
+from nrn_mlfit.simulator.structure import sections_of
 
 NO_MEMBRANE = 100.0  # um2, the area that NEURON gives a node without one, so that its currents are in nA
 ADVANCES_REVERSAL = 64  # the bit of ion_style that has a reversal potential follow the concentrations
@@ -46,7 +47,7 @@ class Site:
 def read_cable(cell) -> Cable:
     """The trees of sections that a live cell is made of."""
     found: dict[int, tuple] = {}
-    for section in _sections(cell):
+    for section in sections_of(cell):
         chain = list(section.allseg())
         if section.orientation():
             chain.reverse()
@@ -60,27 +61,6 @@ def read_cable(cell) -> Cable:
     places, parents, membranes = zip(*(found[old] for old in order), strict=True)
     names = [f"{place.sec.name().split('.')[-1]}({place.x:.4g})" for place in places]
     return Cable(list(places), names, [new[p] for p in parents], list(membranes))
-
-
-def makeup(cell) -> list[tuple]:
-    """What a cell is made of, as far as a plan cannot follow if it changes: sections, segments, mechanisms, point
-    processes."""
-    return [
-        (s.name(), s.nseg, str(s.parentseg()), [m.name() for m in s(0.5)], [p.hname() for p in _point_processes(s)])
-        for s in _sections(cell)
-    ]
-
-
-def _point_processes(section) -> list:
-    return [process for place in section.allseg() for process in place.point_processes()]
-
-
-def _sections(cell) -> list:
-    own: dict[Any, None] = {}
-    for section in hoc().allsec():
-        if section.cell() == cell and section not in own:
-            own |= dict.fromkeys(section.wholetree())
-    return list(own)
 
 
 def mechanisms(cable: Cable) -> dict[str, list[Site]]:

@@ -23,10 +23,12 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Checked:
-    """What came of sets in both engines: how many gave a trace in NEURON, and the first one that is not the same."""
+    """What came of sets in both engines: how many gave a trace in NEURON, the first one that is not the same, and how many
+    could not be checked: they end the worker, or make another cell, which NEURON simulates anyway."""
 
     compared: int
     disagreement: Disagreement | None = None
+    failed: int = 0
 
 
 def compare_with_neuron(engine, neuron, phys_par, bounds: Bounds) -> Checked:

@@ -46,6 +46,10 @@ class Program:
         return self.folder / LIBRARY
 
     @property
+    def is_whole(self) -> bool:
+        return self.library.is_file() and (self.folder / COMPILER).is_file()
+
+    @property
     def made_with(self) -> dict[str, str]:
         """On what the last bits of a trace hang: the program, and the compiler that made it."""
         return {"program": self.folder.name, "g++": (self.folder / COMPILER).read_text()}
@@ -75,9 +79,9 @@ def program_of(source: str, precision: str, instruction_set: str | None = None) 
     told = [*flags, *(path.read_text() for path in HEADERS), source]
     folder = cache_folder() / "lanes" / hashlib.sha256("\0".join(told).encode()).hexdigest()[:20]
     program = Program(folder)
-    if not program.library.is_file():
+    if not program.is_whole:
         with locked(folder):
-            if not program.library.is_file():
+            if not program.is_whole:
                 _make(source, flags, folder)
     return program
 
@@ -113,12 +117,12 @@ def _compiled(source, flags, work, folder) -> Path:
 
 def _publish(made, folder):
     """Rename, so that no one sees half a program; where file systems have no locks another one may have been faster."""
-    if folder.is_dir() and not (folder / LIBRARY).is_file():
+    if folder.is_dir() and not Program(folder).is_whole:
         shutil.rmtree(folder)
     try:
         made.rename(folder)
     except OSError:
-        if not (folder / LIBRARY).is_file():
+        if not Program(folder).is_whole:
             raise
 
 

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 from nrn_mlfit.simulator.door import hoc
-from nrn_mlfit.simulator.lanes.cable import NO_MEMBRANE, Cable, couplings, makeup
+from nrn_mlfit.simulator.lanes.cable import NO_MEMBRANE, Cable, couplings
 from nrn_mlfit.simulator.lanes.expressions import symbols
 from nrn_mlfit.simulator.lanes.groups import MADE_BY_US, Group
 from nrn_mlfit.simulator.lanes.outside import AnotherCell, Outside
 from nrn_mlfit.simulator.session import Session, advance
+from nrn_mlfit.simulator.structure import Structure
 from nrn_mlfit.stimuli import Stimulus
 
 DRAWS = 12  # that tell what hangs on the parameters
 SEED = 20190501  # of these draws; any will do
+CHANGED = "parameters change the segments, mechanisms or point processes of the cell"
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Reader:
     """Sets parameters in NEURON and reads the candidates at t = 0."""
 
     def __init__(self, session: Session, candidates: list[Candidate]):
-        self._session, self._made_of, self._changes = session, makeup(session.cell), -1
+        self._session, self._structure = session, Structure(session.cell)
         self._functions = [c.read for c in candidates if c.read]
         ordered = [c for c in candidates if not c.read] + [c for c in candidates if c.read]
         ends = np.cumsum([0] + [c.count for c in ordered])
@@ -69,23 +71,25 @@ class Reader:
     def read(self, phys_par, stimulus: Stimulus, stop: int, steps: int = 0):
         """The readings (entries,) of a set phys_par (K,) at t = 0 under a stimulus, or after some steps of NEURON's.
 
-        What HOC raises comes through; AnotherCell is raised where the set makes one.
+        What HOC raises comes through; AnotherCell is raised where the set makes one, even if it fails after that.
         """
+        try:
+            return self._read(phys_par, stimulus, stop, steps)
+        except RuntimeError:
+            if self._structure.is_another():
+                raise AnotherCell(CHANGED) from None
+            raise
+
+    def _read(self, phys_par, stimulus, stop, steps):
         self._session.set(phys_par)
         with self._session.begun(stimulus, stop):
-            self._refuse_another_cell()
+            if self._structure.has_changed():
+                raise AnotherCell(CHANGED)
             if steps:
                 advance(steps)
             self._pointers.gather(self._gathered)
             rest = [value for read in self._functions for value in read()]
         return np.concatenate([self._gathered.as_numpy()[: self._count], rest])
-
-    def _refuse_another_cell(self):
-        """NEURON counts how often it had to put the cell together anew; only then is there something to compare."""
-        changes = hoc().CVode().structure_change_count()
-        if changes != self._changes and makeup(self._session.cell) != self._made_of:
-            raise AnotherCell("parameters change the segments, mechanisms or point processes of the cell")
-        self._changes = changes
 
     def survey(self) -> Survey:
         """Readings of a few draws over the parameters' ranges."""
