@@ -25,6 +25,7 @@ CHOICES = {
     "last_activation": ("tanh", "linear"),
     "loss": ("mse", "mae"),
     "optimizer": ("adam", "adamw", "nadam", "adadelta"),
+    "norm": ("none", "batch"),
 }
 # The talk gives none. Keras's 0.001 learns slowly: after 13,000 traces in batches of 32 (Izhikevich cell, model1) it was at
 # three times the loss of 0.003; at 0.005 design 335 hardly learns. Adadelta's is Zeiler's own (arXiv 1212.5701).
@@ -52,6 +53,7 @@ class Design:
     average: float = 0.0  # decay of the weights' running mean, 0 for none
     stem: tuple[int, ...] = ()  # (kernel, stride) of a residual network's first convolution; without one it is plain
     neck: int = 0  # channels that a residual network ends in, 0 for as many as it has
+    norm: str = "none"  # of a residual network: batch for batch normalisation after its convolutions
     derivative: bool = False  # the differences between samples as channels of their own
 
     def __post_init__(self):

@@ -114,7 +114,7 @@ SMALL_RESIDUAL = {
 def by_hand(network, x):
     """The residual network of above, written out with plain one-dimensional layers."""
     F = torch.nn.functional
-    stem, strided, second, neck = network.body[0], network.body[2], network.body[3], network.body[4]
+    stem, strided, second, neck = network.body[0], network.body[3], network.body[4], network.body[5]
 
     def block(part, x, stride):
         y = F.conv1d(x, part.first.weight, part.first.bias, stride, 2)
