@@ -50,13 +50,16 @@ def test_a_training_killed_again_and_again_is_the_unbroken_one(
         launcher = [mpiexec, "-n", str(ranks)]
         line = [*launcher, sys.executable, *map(str, words), tmp_path / "broken"]
         job = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0.3, 0.9) * seconds)
+        time.sleep(chance.uniform(0.3, 0.7) * seconds)
         for pid in chance.sample(found := pythons_of(job), min(1, len(found))):
             os.kill(pid, signal.SIGKILL)
         broken += job.wait(60) != 0
+        if (tmp_path / "broken").exists():  # it was done before we came
+            break
+    else:
+        done = mpirun(ranks, *words, tmp_path / "broken")
+        assert done.returncode == 0, done.stderr
     assert broken
-    done = mpirun(ranks, *words, tmp_path / "broken")
-    assert done.returncode == 0, done.stderr
     assert all(
         torch.equal(a, b) for a, b in zip(weights(tmp_path / "whole"), weights(tmp_path / "broken"), strict=True)
     )

@@ -28,7 +28,7 @@ def trained(command, izhikevich_run, design, tmp_path_factory):
 
 def test_it_trains_and_says_what_came_of_it(trained):
     printed, folder = trained
-    assert printed.startswith("2 networks of design small, 30 traces each, batches of 8, cpu, ")
+    assert printed.startswith("2 networks of design small, 27 traces each, batches of 8, cpu, ")
     assert "network 2/2 done: best validation loss" in printed
     assert "held-out rms error in % of the range (guessing the middle: 28.9)" in printed
     assert printed.rstrip().endswith(f"what it is: {folder / 'MODEL_CARD.md'}")
@@ -71,13 +71,13 @@ def test_what_is_no_run_is_refused(command, tmp_path):
 
 def test_an_unknown_design_is_refused(command, izhikevich_run, tmp_path):
     assert refused(command, izhikevich_run, "-o", tmp_path / "e", "--design", "model7") == (
-        "nrn-mlfit: no design is called 'model7'; there are 335, 410, 693, golden203, model1, or give a file\n"
+        "nrn-mlfit: no design is called 'model7'; there are 335, 410, 693, golden203, model1, residual, or give a file\n"
     )
 
 
 def test_too_few_traces_leave_nothing_behind(command, izhikevich_run, tmp_path):
     assert refused(command, izhikevich_run, "-o", tmp_path / "e", "--limit", 8) == (
-        "nrn-mlfit: 8 traces are too few for 5 folds, at least 20 are needed; simulate more, or use a smaller --folds\n"
+        "nrn-mlfit: 8 traces are too few for 5 folds, at least 25 are needed; simulate more, or use a smaller --folds\n"
     )
     assert list(tmp_path.iterdir()) == []
 
