@@ -49,7 +49,7 @@ def predict(
     check_table(path)
     runs = [shards.open_run(Path(folder)) for folder in folders]
     for run in runs:
-        _check(ensemble, run)
+        check_run(ensemble, run)
     meter = progress.Meter(sum(count for run in runs for _, count in run.spans), "traces", report)
     return write_table(path, columns(ensemble), _blocks(ensemble, runs, meter))
 
@@ -66,7 +66,8 @@ def _blocks(ensemble, runs, meter) -> Iterator[np.ndarray]:
             meter.at(done)
 
 
-def _check(ensemble, run: Run):
+def check_run(ensemble, run: Run):
+    """Raises EnsembleError for a run under another stimulus, or with another number of probes."""
     about, wanted = run.manifest, ensemble.protocol
     if about["protocol_hash"] != wanted.digest():
         raise EnsembleError(

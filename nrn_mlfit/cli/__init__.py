@@ -14,6 +14,7 @@ COMMANDS = (
     "simulate",
     "shards",
     "train",
+    "evaluate",
     "recording",
     "fit",
     "predict",
