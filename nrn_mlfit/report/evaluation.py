@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nrn_mlfit.evaluate import Evaluation
-from nrn_mlfit.report.style import BLACK, BLUE, GREY, VERMILION, save, style
+from nrn_mlfit.report.style import BLACK, BLUE, GREY, save, style
 
 ACROSS = 5  # panels a row
 SHOWN = 4000  # traces
@@ -52,5 +52,5 @@ def correlation_picture(found: Evaluation, path: Path, title: str):
         axes.set_title(title, loc="left", color=BLACK, weight="bold")
         for spine in axes.spines.values():
             spine.set_visible(False)
-        figure.text(0.01, 0.01, "an error in one parameter made up by another: far from 0", color=VERMILION, fontsize=8)
+        axes.set_xlabel("far from 0: an error in one is made up for by the other", color=GREY)
         save(figure, path)

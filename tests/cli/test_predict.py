@@ -1,6 +1,7 @@
 """`nrn-mlfit predict`: a row a trace, the same numbers as a fit's, and what it refuses."""
 
 import csv
+import json
 
 import h5py
 import numpy as np
@@ -85,3 +86,16 @@ def test_a_table_that_is_none_is_refused_before_any_work(command, izhikevich_run
         2,
         f"nrn-mlfit: {tmp_path / 't.txt'}: the name must end in .csv or .h5, which says what to write\n",
     )
+
+
+def test_evaluate_says_how_good_it_is(command, izhikevich_run, ensemble, tmp_path):
+    done = command("evaluate", izhikevich_run, "-e", ensemble, "-o", tmp_path / "e")
+    assert done.returncode == 0, done.stderr
+    assert "mean square error 0." in done.stdout and "(guessing the middle: 0.333), 60 traces" in done.stdout
+    assert {p.name for p in (tmp_path / "e").iterdir()} == {"evaluation.json", "predicted.png", "correlation.png"}
+    held = json.loads((tmp_path / "e" / "evaluation.json").read_text())
+    for name in "abcd":
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith(f"{name} ")]
+        assert float(line.split()[1]) == pytest.approx(held["parameters"][name]["r2"], abs=6e-4)
+    again = command("evaluate", izhikevich_run, "-e", ensemble, "-o", tmp_path / "e")
+    assert again.returncode == 2 and "already there and not empty" in again.stderr
