@@ -51,12 +51,16 @@ class Value:
 
 @dataclass(frozen=True)
 class Fit:
-    """The parameters of one recording, and why to believe them or not; `warnings` is empty for a trace in range."""
+    """The parameters of one recording, and why to believe them or not; `warnings` is empty for a trace in range.
+
+    `score`: how strange the trace is to the ensemble; 1 is the 99th percentile of the strangest signal in its own traces.
+    """
 
     values: tuple[Value, ...]
     warnings: tuple[str, ...]
     recording: dict
     provenance: dict = field(default_factory=dict)
+    score: float = float("nan")
 
     @property
     def verdict(self) -> str:
@@ -74,7 +78,7 @@ def load(path: Path) -> Fit:
     held = textfile.read_json(path, FitError)
     try:
         values = tuple(Value(**value) for value in held["values"])
-        return Fit(values, tuple(held["warnings"]), held["recording"], held["provenance"])
+        return Fit(values, tuple(held["warnings"]), held["recording"], held["provenance"], held["score"])
     except (KeyError, TypeError) as error:
         raise FitError(f"{path}: is no fit ({error} is missing or unknown); make one with `nrn-mlfit fit`") from None
 
@@ -85,7 +89,8 @@ def fit_recording(ensemble: "Ensemble", recording: "Recording") -> Fit:
     Raises EnsembleError where they do not belong together.
     """
     check(ensemble, recording)
-    answers = ensemble.predict(recording.volts[None])[:, 0]  # (M, K)
+    look = ensemble.look(recording.volts[None])
+    answers = look.answers[:, 0]  # (M, K)
     middle = answers.mean(axis=0)
     space = ensemble.space
     inside = space.to_phys(np.clip(middle, -1, 1))
@@ -104,9 +109,14 @@ def fit_recording(ensemble: "Ensemble", recording: "Recording") -> Fit:
         )
         for k, p in enumerate(space.parameters)
     )
-    warnings = (*_beyond(ensemble, middle), *_voltages(ensemble, recording), *_scale(ensemble, recording))
+    warnings = (
+        *_beyond(ensemble, middle),
+        *_voltages(ensemble, recording),
+        *_scale(ensemble, recording),
+        *_strange(ensemble, look),
+    )
     source = {"name": recording.name, **recording.source}
-    return Fit(values, warnings, source, ensemble.provenance())
+    return Fit(values, warnings, source, ensemble.provenance(), float(ensemble.score(look)[0]))
 
 
 def check(ensemble: "Ensemble", recording: "Recording"):
@@ -185,3 +195,12 @@ def _scale(ensemble, recording):
         ratio = theirs.scale / ours.scale
         if abs(ratio - 1) > LARGEST_SCALE_CHANGE:
             yield f"the current is {ratio:.2f} times the one that was trained on"
+
+
+def _strange(ensemble, look):
+    score, (name, distance) = float(ensemble.score(look)[0]), ensemble.strangest(look)
+    if score > ensemble.alarm.threshold:
+        yield (
+            f"the trace is not like those that were trained on: {name} {distance:.1f} times as far out as in 99% of them "
+            f"(alarm from {ensemble.alarm.threshold:.2f})"
+        )

@@ -19,7 +19,14 @@ MOST_COMPONENTS = 64
 KEPT = 0.999  # of the variance
 LEAST_REST = 1e-4  # of the variance, beside the components: what is less is rounding
 NEAR = 0.01  # a distance so much smaller than the usual one is as good as none
-SIGNALS = ("beyond", "spread", "features", "features' rest", "trace", "trace's rest")
+SIGNALS = (
+    "the answers lie",
+    "the networks disagree,",
+    "the features lie",
+    "the features' rest lies",
+    "the voltages lie",
+    "the voltages' rest lies",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,4 +102,10 @@ def make_alarm(answers, features, coarse) -> Alarm:
     centre, far = np.quantile(own, [0.5, 0.99], axis=0)
     reach = np.maximum(far - centre, 1e-6)
     score = ((own - centre) / reach).max(axis=1)
-    return Alarm(clouds, trace, centre, reach, float(np.quantile(score, 1 - FALSE_ALARMS)))
+    return Alarm(clouds, trace, centre, reach, _threshold(score))
+
+
+def _threshold(score) -> float:
+    """What the score of a further trace of the kind exceeds with a probability of 5 % at most, by those of others (N,)."""
+    rank = int(np.ceil((len(score) + 1) * (1 - FALSE_ALARMS)))
+    return float(np.sort(score)[rank - 1]) if rank <= len(score) else float("inf")  # too few to say

@@ -8,7 +8,7 @@ import torch
 
 from nrn_mlfit.errors import EnsembleError
 from nrn_mlfit.learn import storage
-from nrn_mlfit.learn.alarm import SILENT, Alarm
+from nrn_mlfit.learn.alarm import SIGNALS, SILENT, Alarm
 from nrn_mlfit.learn.intervals import LEVELS, UNCALIBRATED, Calibration
 from nrn_mlfit.learn.networks import Design, TraceCNN
 from nrn_mlfit.learn.scaling import TraceScaler
@@ -90,6 +90,11 @@ class Ensemble:
     def score(self, look: Look):
         """Scores (N,): above `alarm.threshold` a trace is not of the training kind."""
         return self.alarm.score(look.answers, look.features, look.coarse)
+
+    def strangest(self, look: Look) -> tuple[str, float]:
+        """Which signal of one trace lies furthest out, in words, and how far."""
+        distances = self.alarm.distances(look.answers, look.features, look.coarse)[0]
+        return SIGNALS[int(distances.argmax())], float(distances.max())
 
     def _look(self, volts):
         inputs = self.scaler.from_millivolts(volts)

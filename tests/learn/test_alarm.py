@@ -72,3 +72,5 @@ def test_what_lies_beside_a_flat_cloud_is_told_apart():
 def test_few_traces_make_an_alarm_all_the_same():
     made = make_alarm(*kind(np.random.default_rng(8), 5))
     assert np.isfinite(made.score(*kind(np.random.default_rng(9), 20))).all() and isinstance(made.trace, Cloud)
+    assert made.threshold == np.inf  # of too few no threshold can be promised
+    assert np.isfinite(make_alarm(*kind(np.random.default_rng(8), 40)).threshold)

@@ -21,7 +21,7 @@ NAMES = ("izhikevich", "ball_two_sticks", "mainen")
 def fit_of(model, values, name="test"):
     pairs = zip(model.space.parameters, values, strict=True)
     return Fit(
-        tuple(Value(p.name, float(x), 0.0, 0.0, p.low, p.high, p.unit, 0.0) for p, x in pairs), (), {"name": name}
+        tuple(Value(p.name, float(x), *[0.0] * 5, p.low, p.high, p.unit, 0.0) for p, x in pairs), (), {"name": name}
     )
 
 

@@ -22,14 +22,17 @@ SPACE = ParameterSpace((Parameter("g", 100, 300, "pS/um2"), Parameter("tau", 1, 
 def ensemble():
     """A function: an ensemble whose M members answer `answers` (M, 2) to any trace."""
 
-    def make(*answers, protocol=None):
+    def make(*answers, protocol=None, score=0.3):
         return SimpleNamespace(
             space=SPACE,
             protocol=protocol or Protocol((CHIRP,)),
             probes={"soma": "soma(0.5)"},
             voltage_range=(-80.0, 40.0),
             validation_rms=np.array([0.5, 0.02]),
-            predict=lambda volts: np.array(answers)[:, None],
+            look=lambda volts: SimpleNamespace(answers=np.array(answers)[:, None]),
+            score=lambda look: np.array([score]),
+            strangest=lambda look: ("the voltages lie", score),
+            alarm=SimpleNamespace(threshold=1.1),
             intervals=lambda held: {0.68: _around(held, 0.1), 0.9: _around(held, 0.3)},
             provenance=lambda: {"cell": "mine"},
         )
@@ -74,6 +77,15 @@ def test_a_trace_in_range_has_no_warning(ensemble, recording):
     found = fit.fit_recording(ensemble([1.09, -1.01]), recording)
     assert (found.warnings, found.verdict) == ((), "in range")
     assert [v.value for v in found.values] == approx([300, 1])  # values stay inside their ranges
+
+
+def test_a_strange_trace_gives_the_alarm(ensemble, recording):
+    found = fit.fit_recording(ensemble([0, 0], score=2.35), recording)
+    assert found.warnings == (
+        "the trace is not like those that were trained on: the voltages lie 2.4 times as far out as in 99% of them "
+        "(alarm from 1.10)",
+    )
+    assert (found.score, found.verdict) == (2.35, "OUT OF RANGE: do not trust these values")
 
 
 def test_answers_beyond_their_range_are_out_of_range(ensemble, recording):
