@@ -9,7 +9,6 @@ import numpy as np
 
 from nrn_mlfit import progress, shards, textfile
 from nrn_mlfit.errors import EnsembleError
-from nrn_mlfit.predict import check_run
 
 if TYPE_CHECKING:
     from nrn_mlfit.learn import Ensemble
@@ -110,7 +109,7 @@ def evaluate(
     """
     runs = [shards.open_run(Path(folder)) for folder in folders]
     for run in runs:
-        check_run(ensemble, run)
+        ensemble.check_run(run)
         if run.manifest["cell_hash"] != ensemble.record["cell_hash"]:
             raise EnsembleError(f"{run.folder}: is of another cell than the ensemble's; `nrn-mlfit predict` takes it")
     meter = progress.Meter(sum(count for run in runs for _, count in run.spans), "traces", report)

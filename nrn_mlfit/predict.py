@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nrn_mlfit import progress, shards
-from nrn_mlfit.errors import EnsembleError
-from nrn_mlfit.shards import Run
 from nrn_mlfit.shards.table import check_table, write_table
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ def predict(
     check_table(path)
     runs = [shards.open_run(Path(folder)) for folder in folders]
     for run in runs:
-        check_run(ensemble, run)
+        ensemble.check_run(run)
     meter = progress.Meter(sum(count for run in runs for _, count in run.spans), "traces", report)
     return write_table(path, columns(ensemble), _blocks(ensemble, runs, meter))
 
@@ -64,16 +62,3 @@ def _blocks(ensemble, runs, meter) -> Iterator[np.ndarray]:
                 yield np.column_stack([index, rows(ensemble, shards.to_millivolts(shard.volts[shard.ok]))])
             done += len(shard.status)
             meter.at(done)
-
-
-def check_run(ensemble, run: Run):
-    """Raises EnsembleError for a run under another stimulus, or with another number of probes."""
-    about, wanted = run.manifest, ensemble.protocol
-    if about["protocol_hash"] != wanted.digest():
-        raise EnsembleError(
-            f"{run.folder}: was simulated under another stimulus than the ensemble knows ({wanted.name}); simulate that cell "
-            "with the ensemble's, or use another ensemble"
-        )
-    probes = len(about["cell"]["probes"])
-    if probes != len(ensemble.probes):
-        raise EnsembleError(f"{run.folder}: {probes} probes, the ensemble needs {len(ensemble.probes)}")

@@ -13,6 +13,7 @@ from nrn_mlfit.learn.intervals import LEVELS, UNCALIBRATED, Calibration
 from nrn_mlfit.learn.networks import Design, TraceCNN
 from nrn_mlfit.learn.scaling import TraceScaler
 from nrn_mlfit.parameters import ParameterSpace
+from nrn_mlfit.shards import Run
 from nrn_mlfit.stimuli import Protocol
 
 SETS_AT_ONCE = 64
@@ -103,6 +104,17 @@ class Ensemble:
         width = min(max(1, round(COARSE_MS / self.protocol.dt)), inputs.shape[-1])
         coarse = torch.nn.functional.avg_pool1d(inputs, width).flatten(1)
         return torch.stack(answers).numpy(), torch.stack(hidden).float().numpy(), coarse.numpy()
+
+    def check_run(self, run: Run):
+        """Raises EnsembleError for a run under another stimulus, or with another number of probes."""
+        if run.manifest["protocol_hash"] != self.protocol.digest():
+            raise EnsembleError(
+                f"{run.folder}: was simulated under another stimulus than the ensemble knows ({self.protocol.name}); simulate "
+                "that cell with the ensemble's, or use another ensemble"
+            )
+        probes = len(run.manifest["cell"]["probes"])
+        if probes != len(self.probes):
+            raise EnsembleError(f"{run.folder}: {probes} probes, the ensemble needs {len(self.probes)}")
 
     def provenance(self) -> dict:
         """Where answers come from, as JSON-ready values that go into every fit."""
