@@ -1,7 +1,6 @@
 """k folds: member i learns from all folds but the i-th and is validated on that; together they are an Ensemble."""
 
 import math
-import os
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -64,7 +63,7 @@ def train(
     settings, ensemble = settings or Settings(), Path(ensemble)
     design = load_design(design) if isinstance(design, str) else design
     team = workers.connect()
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // team.size))  # fixed: the last bits hang on it
+    torch.set_num_threads(max(1, torch.get_num_threads() // team.size))  # the last bits hang on it
     team.once(lambda: storage.check_free(ensemble))
     checkpoints = Checkpoints(ensemble)
     with team.watched():
