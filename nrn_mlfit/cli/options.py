@@ -31,7 +31,7 @@ def one_process(command: str):
     """Refuse to run as several MPI ranks, each of which would do the whole job into the same folder."""
     if workers.launched_size() > 1:
         raise MachineError(
-            f"`nrn-mlfit {command}` is one process; start it without mpirun (only `simulate` shares its work)"
+            f"`nrn-mlfit {command}` is one process; start it without mpirun (only `simulate` and `train` share their work)"
         )
 
 

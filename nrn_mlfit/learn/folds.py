@@ -151,7 +151,7 @@ def _finish(folder, settings, tasks, held, checkpoints) -> Ensemble:
         trained.append(trained_of(kept, _blank(task, counts)))
     ensemble = _put_together(trained, tasks[0], settings, counts)
     ensemble = _calibrated(ensemble, tasks[0].corpus, held)
-    ensemble.save(folder)
+    storage.save(ensemble, folder, checkpoints.folder)  # what a kill leaves there is removed with it
     checkpoints.remove()
     return Ensemble.load(folder)
 

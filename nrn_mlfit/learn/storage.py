@@ -46,12 +46,12 @@ def check_free(folder: Path):
         raise MachineError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from None
 
 
-def save(ensemble: "Ensemble", folder: Path):
-    """Write `ensemble` to a hidden folder beside `folder`, which gets the name when it is whole."""
+def save(ensemble: "Ensemble", folder: Path, within: Path | None = None):
+    """Write `ensemble` to a hidden folder beside `folder`, or in the folder `within`, which gets the name when it is whole."""
     check_free(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        with tempfile.TemporaryDirectory(dir=within or folder.parent, prefix=f".{folder.name}-") as scratch:
             fresh = Path(scratch) / "ensemble"
             _fill(ensemble, fresh)
             os.rename(fresh, folder)

@@ -30,6 +30,11 @@ average: 0.9
 """
 
 
+def sizes(folder):
+    """What has been written last of each member."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("member-*.pt")}
+
+
 def weights(folder):
     return [value for member in Ensemble.load(folder).members for value in member.state_dict().values()]
 
@@ -40,17 +45,18 @@ def test_a_training_killed_again_and_again_is_the_unbroken_one(
 ):
     chance = random.Random(ranks)
     (tmp_path / "d.yaml").write_text(DESIGN)
-    words = ["-c", OFTEN, "train", izhikevich_run, "--design", tmp_path / "d.yaml", "--folds", 2, "--epochs", 40, "-o"]
-    began = time.monotonic()
+    words = ["-c", OFTEN, "train", izhikevich_run, "--design", tmp_path / "d.yaml", "--folds", 2, "--epochs", 80, "-o"]
     whole = mpirun(ranks, *words, tmp_path / "whole")
-    seconds = time.monotonic() - began
     assert whole.returncode == 0, whole.stderr
     broken = 0
     for _ in range(rounds(10, 1)):
         launcher = [mpiexec, "-n", str(ranks)]
         line = [*launcher, sys.executable, *map(str, words), tmp_path / "broken"]
         job = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0.3, 0.7) * seconds)
+        kept = sizes(tmp_path / ".broken-training")
+        while job.poll() is None and sizes(tmp_path / ".broken-training") == kept:  # until it has gone on
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.3))
         for pid in chance.sample(found := pythons_of(job), min(1, len(found))):
             os.kill(pid, signal.SIGKILL)
         broken += job.wait(60) != 0

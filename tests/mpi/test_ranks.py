@@ -88,12 +88,18 @@ def test_a_refusal_is_said_once_and_ends_every_rank(mpirun, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [["train", ".", "-o", "x"], ["fit", "a.npz", "-e", ".", "-o", "x"], ["resimulate", "."]]
+    "words", [["predict", ".", "-e", ".", "-o", "x"], ["fit", "a.npz", "-e", ".", "-o", "x"], ["resimulate", "."]]
 )
 def test_what_is_one_process_is_refused_under_mpirun(mpirun, words):
     done = mpirun(2, "-m", "nrn_mlfit", *words, timeout=30)
     assert done.returncode == 2
     assert done.stderr.count(f"`nrn-mlfit {words[0]}` is one process; start it without mpirun") == 1
+
+
+def test_a_training_on_what_is_no_run_is_refused_once(mpirun, tmp_path):
+    done = mpirun(2, "-m", "nrn_mlfit", "train", tmp_path, "-o", tmp_path / "x", timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.count("holds no run (no run.json)") == 1
 
 
 def test_a_usage_error_ends_every_rank(mpirun):
