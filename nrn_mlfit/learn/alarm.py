@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 FALSE_ALARMS = 0.05
+LEAST_REACH = np.array([1e-3, 1e-3, 0.1, 0.1, 0.1, 0.1])  # of the signals: what varies less is rounding, or nothing
 MOST_COMPONENTS = 64
 KEPT = 0.999  # of the variance
-LEAST_REST = 1e-4  # of the variance, beside the components: what is less is rounding
+LEAST_REST = 1e-3  # of the variance, beside the components: what is less is rounding
 NEAR = 0.01  # a distance so much smaller than the usual one is as good as none
 SIGNALS = (
     "the answers lie",
@@ -100,7 +101,7 @@ def make_alarm(answers, features, coarse) -> Alarm:
     clouds, trace = tuple(cloud_of(points[:half]) for points in features), cloud_of(coarse[:half])
     own = signals(clouds, trace, answers[:, half:], features[:, half:], coarse[half:])
     centre, far = np.quantile(own, [0.5, 0.99], axis=0)
-    reach = np.maximum(far - centre, 1e-6)
+    reach = np.maximum(far - centre, LEAST_REACH)
     score = ((own - centre) / reach).max(axis=1)
     return Alarm(clouds, trace, centre, reach, _threshold(score))
 

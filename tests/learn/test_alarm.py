@@ -1,5 +1,7 @@
 """The alarm: silent for its own kind as often as it says, loud for what is not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -62,7 +64,7 @@ def test_a_cloud_has_mahalanobis_distances_of_one_on_average():
 
 def test_what_lies_beside_a_flat_cloud_is_told_apart():
     random = np.random.default_rng(6)
-    flat = random.normal(size=(2000, 2)) @ random.normal(size=(2, 10)) + random.normal(0, 0.03, (2000, 10))
+    flat = random.normal(size=(2000, 2)) @ random.normal(size=(2, 10)) + random.normal(0, 0.1, (2000, 10))
     cloud = cloud_of(flat)
     assert cloud.basis.shape == (10, 2)
     own, moved = cloud.distances(flat)[:, 1].mean(), cloud.distances(flat + 3)[:, 1].mean()
@@ -74,3 +76,15 @@ def test_few_traces_make_an_alarm_all_the_same():
     assert np.isfinite(made.score(*kind(np.random.default_rng(9), 20))).all() and isinstance(made.trace, Cloud)
     assert made.threshold == np.inf  # of too few no threshold can be promised
     assert np.isfinite(make_alarm(*kind(np.random.default_rng(8), 40)).threshold)
+
+
+def test_features_with_nothing_beside_their_directions_give_no_alarm_by_rounding():
+    """Few features, all of them directions: what is left is rounding, in single precision as it comes from a file."""
+    random = np.random.default_rng(10)
+    answers, features, coarse = kind(random, 2000)
+    few = features[:, :, :4]
+    made = make_alarm(answers, few.astype(np.float32), coarse)
+    rounded = [Cloud(*(np.float32(part).astype(float) for part in (c.mean, c.basis, c.rest))) for c in made.features]
+    other_answers, other, other_coarse = kind(np.random.default_rng(11), 2000)
+    score = replace(made, features=tuple(rounded)).score(other_answers, other[:, :, :4], other_coarse)
+    assert abs((score > made.threshold).mean() - FALSE_ALARMS) < 0.03
