@@ -18,8 +18,8 @@ FALSE_ALARMS = 0.05
 LEAST_REACH = np.array([1e-3, 1e-3, 0.1, 0.1, 0.1, 0.1])  # of the signals: what varies less is rounding, or nothing
 MOST_COMPONENTS = 64
 KEPT = 0.999  # of the variance
-LEAST_REST = 1e-3  # of the variance, beside the components: what is less is rounding
-NEAR = 0.01  # a distance so much smaller than the usual one is as good as none
+LEAST_REST = 1e-4  # of the variance, beside the components: what is less is rounding
+NEAR = 0.05  # a distance so much smaller than the usual one is as good as none
 SIGNALS = (
     "the answers lie",
     "the networks disagree,",

@@ -64,7 +64,7 @@ def test_a_cloud_has_mahalanobis_distances_of_one_on_average():
 
 def test_what_lies_beside_a_flat_cloud_is_told_apart():
     random = np.random.default_rng(6)
-    flat = random.normal(size=(2000, 2)) @ random.normal(size=(2, 10)) + random.normal(0, 0.1, (2000, 10))
+    flat = random.normal(size=(2000, 2)) @ random.normal(size=(2, 10)) + random.normal(0, 0.03, (2000, 10))
     cloud = cloud_of(flat)
     assert cloud.basis.shape == (10, 2)
     own, moved = cloud.distances(flat)[:, 1].mean(), cloud.distances(flat + 3)[:, 1].mean()
