@@ -97,9 +97,10 @@ def signals(clouds, trace: Cloud, answers, features, coarse):
 def make_alarm(answers, features, coarse) -> Alarm:
     """The alarm by traces of the training kind that no member has learned from: members' answers (M, N, K), features
     (M, N, D), coarse traces (N, C). Half of them make the clouds, the other half the distances and the threshold."""
-    half = max(1, answers.shape[1] // 2)
-    clouds, trace = tuple(cloud_of(points[:half]) for points in features), cloud_of(coarse[:half])
-    own = signals(clouds, trace, answers[:, half:], features[:, half:], coarse[half:])
+    half = answers.shape[1] // 2
+    first, second = slice(half or 1), slice(half, None)  # a lone set is both: it can give no alarm, but must not fail
+    clouds, trace = tuple(cloud_of(points[first]) for points in features), cloud_of(coarse[first])
+    own = signals(clouds, trace, answers[:, second], features[:, second], coarse[second])
     centre, far = np.quantile(own, [0.5, 0.99], axis=0)
     reach = np.maximum(far - centre, LEAST_REACH)
     score = ((own - centre) / reach).max(axis=1)

@@ -45,6 +45,14 @@ def test_what_is_not_of_the_kind_gives_the_alarm(alarm, change):
     assert (score > alarm.threshold).mean() > 0.95
 
 
+@pytest.mark.parametrize("sets", [1, 2, 3, 20])
+def test_too_few_sets_make_an_alarm_that_never_speaks(sets):
+    alarm = make_alarm(*kind(np.random.default_rng(1), sets))
+    score = alarm.score(*kind(np.random.default_rng(2), 50, hidden=lambda x: 5 * np.sign(x)))
+    assert np.isfinite(score).all()
+    assert not (score > alarm.threshold).any()
+
+
 def test_each_signal_has_its_distance(alarm):
     distances = alarm.distances(*kind(np.random.default_rng(4), 2000))
     assert distances.shape == (2000, len(SIGNALS))
