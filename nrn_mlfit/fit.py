@@ -90,14 +90,9 @@ def fit_recording(ensemble: "Ensemble", recording: "Recording") -> Fit:
     """
     check(ensemble, recording)
     look = ensemble.look(recording.volts[None])
-    answers = look.answers[:, 0]  # (M, K)
-    middle = answers.mean(axis=0)
-    space = ensemble.space
-    inside = space.to_phys(np.clip(middle, -1, 1))
-    spread = space.to_phys(np.clip(answers, -1, 1)).std(axis=0)
-    bounds = ensemble.intervals(answers[:, None])
-    ends = [space.to_phys(bounds[level][side][0]) for level in (0.68, 0.9) for side in (0, 1)]
-    columns = dict(zip(NUMBERS, (inside, *ends, spread, middle), strict=True))
+    answer = ensemble.answer(look).of(0)
+    ends = [answer.bounds[level][side] for level in (0.68, 0.9) for side in (0, 1)]
+    columns = dict(zip(NUMBERS, (answer.values, *ends, answer.spread, answer.unit_par), strict=True))
     values = tuple(
         Value(
             p.name,
@@ -107,16 +102,16 @@ def fit_recording(ensemble: "Ensemble", recording: "Recording") -> Fit:
             truth=recording.truth.get(p.name),
             **{name: float(column[k]) for name, column in columns.items()},
         )
-        for k, p in enumerate(space.parameters)
+        for k, p in enumerate(ensemble.space.parameters)
     )
     warnings = (
-        *_beyond(ensemble, middle),
+        *_beyond(ensemble, answer.unit_par),
         *_voltages(ensemble, recording),
         *_scale(ensemble, recording),
         *_strange(ensemble, look),
     )
     source = {"name": recording.name, **recording.source}
-    return Fit(values, warnings, source, ensemble.provenance(), float(ensemble.score(look)[0]))
+    return Fit(values, warnings, source, ensemble.provenance(), float(answer.score))
 
 
 def check(ensemble: "Ensemble", recording: "Recording"):

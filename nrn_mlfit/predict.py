@@ -24,12 +24,10 @@ def columns(ensemble: "Ensemble") -> list[str]:
 
 def rows(ensemble: "Ensemble", volts):
     """Rows (N, 5 K + 2) for windows volts (N, P, S, T) in mV: what `columns` names, the index apart, in physical units."""
-    look, space = ensemble.look(volts), ensemble.space
-    bounds, score = ensemble.intervals(look.answers), ensemble.score(look)
-    middle = space.to_phys(np.clip(look.answers.mean(axis=0), -1, 1))
-    ends = [space.to_phys(bounds[level][side]) for _, level, side in SIDES]
-    values = np.stack([middle, *ends], axis=2).reshape(len(volts), -1)
-    return np.column_stack([values, score, score > ensemble.alarm.threshold])
+    found = ensemble.fit(volts)
+    ends = [found.bounds[level][side] for _, level, side in SIDES]
+    values = np.stack([found.values, *ends], axis=2).reshape(len(volts), -1)
+    return np.column_stack([values, found.score, found.warn])
 
 
 def predict(

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from nrn_mlfit.cli.options import any_path, one_process, say
+from nrn_mlfit.cli.options import any_path, ensemble_option, one_process, say
 
 
 @click.command()
 @click.argument("recording", type=any_path)
-@click.option("-e", "--ensemble", type=any_path, required=True, help="Folder of a trained ensemble.")
+@ensemble_option
 @click.option("-o", "--output", type=any_path, required=True, help="New folder for the fit.")
 @click.option("--sweep", type=click.IntRange(min=0), help="Which sweep of the file (or row of a shard).")
 @click.option("--stimulus", metavar="NAME", help="What was injected, where the recording does not hold it.")

@@ -14,6 +14,13 @@ from nrn_mlfit.errors import MachineError
 existing_folder = click.Path(exists=True, file_okay=False, path_type=Path)
 any_path = click.Path(path_type=Path)
 cell_argument = click.argument("cell")
+ensemble_option = click.option(
+    "-e",
+    "--ensemble",
+    type=any_path,
+    required=True,
+    help="Folder of a trained ensemble, or the name of one that comes with nrn_mlfit (mainen).",
+)
 
 
 def say(line: str):

@@ -2,12 +2,12 @@
 
 import click
 
-from nrn_mlfit.cli.options import any_path, one_process, say
+from nrn_mlfit.cli.options import any_path, ensemble_option, one_process, say
 
 
 @click.command()
 @click.argument("folders", metavar="DIR...", type=any_path, nargs=-1, required=True)
-@click.option("-e", "--ensemble", type=any_path, required=True, help="Folder of a trained ensemble.")
+@ensemble_option
 @click.option("-o", "--output", metavar="TABLE", type=any_path, required=True, help="A .csv or .h5 file.")
 def predict(folders, ensemble, output):
     """Ask an ensemble about all traces in the folders DIR, runs of any cell under its stimulus; a table, a row a trace.

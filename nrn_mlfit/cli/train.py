@@ -13,7 +13,7 @@ from nrn_mlfit.cli.options import any_path, become_mpi_job, say
     "--design",
     default="golden203",
     show_default=True,
-    help="model1, golden203, 693, 410, 335, or the path of a YAML file.",
+    help="residual, model1, golden203, 693, 410, 335, or the path of a YAML file.",
 )
 @click.option(
     "--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Networks, one a held-out fold."
@@ -28,6 +28,13 @@ from nrn_mlfit.cli.options import any_path, become_mpi_job, say
 )
 @click.option("--precision", type=click.Choice(["auto", "f32", "bf16"]), default="auto", show_default=True)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
+@click.option(
+    "--weights",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    show_default=True,
+    help="How they are saved; float16 takes half the space.",
+)
 def train(folders, output, design, limit, ranks, **settings):
     """Train an ensemble of networks on the simulated traces in the folders DIR, runs of one cell and stimulus.
 

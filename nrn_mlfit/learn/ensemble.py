@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from nrn_mlfit.errors import EnsembleError
-from nrn_mlfit.learn import storage
+from nrn_mlfit.learn import shipped, storage
 from nrn_mlfit.learn.alarm import SIGNALS, SILENT, Alarm
+from nrn_mlfit.learn.answer import Answer, joined
 from nrn_mlfit.learn.intervals import LEVELS, UNCALIBRATED, Calibration
 from nrn_mlfit.learn.networks import Design, TraceCNN
 from nrn_mlfit.learn.scaling import TraceScaler
@@ -17,6 +18,7 @@ from nrn_mlfit.shards import Run
 from nrn_mlfit.stimuli import Protocol
 
 SETS_AT_ONCE = 64
+BLOCK = 512  # traces whose features are in memory at a time
 COARSE_MS = 1.0
 
 
@@ -57,9 +59,42 @@ class Ensemble:
         return self.members[0].design
 
     @property
+    def weights(self) -> str:
+        """How the weights are saved: float32 or float16."""
+        return self.record.get("training", {}).get("weights", "float32")
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """(P, S, T) of a voltage window."""
         return len(self.probes), len(self.protocol.stimuli), self.protocol.length
+
+    def fit(self, volts) -> Answer:
+        """Parameters with intervals and score of voltage traces in mV, which must be under the ensemble's stimulus.
+
+        `volts` is one trace (T,) or one window (P, S, T), whose Answer comes without N; or many, (N, T) or (N, P, S, T), of
+        which some hundred are worked on at a time. Raises as `predict` does.
+        """
+        held = np.asarray(volts)
+        single = held.ndim in (1, 3)
+        held = held[None] if single else held
+        held = held[:, None, None] if held.ndim == 2 else held
+        blocks = [self.answer(self.look(held[low : low + BLOCK])) for low in range(0, max(1, len(held)), BLOCK)]
+        found = joined(blocks)
+        return found.of(0) if single else found
+
+    def answer(self, look: Look) -> Answer:
+        """A look in physical units, with intervals and score."""
+        space, middle = self.space, look.answers.mean(axis=0)
+        return Answer(
+            names=space.names,
+            units=space.units,
+            values=space.to_phys(np.clip(middle, -1, 1)),
+            spread=space.to_phys(np.clip(look.answers, -1, 1)).std(axis=0),
+            bounds={level: space.to_phys(ends) for level, ends in self.intervals(look.answers).items()},
+            score=self.score(look),
+            threshold=self.alarm.threshold,
+            unit_par=middle,
+        )
 
     def predict(self, volts):
         """Unit parameters (M, N, K), float32, that each member gives for windows `volts` (N, P, S, T) in mV.
@@ -126,6 +161,9 @@ class Ensemble:
         storage.save(self, Path(folder))
 
     @classmethod
-    def load(cls, folder: Path) -> "Ensemble":
-        """Read an ensemble; raises EnsembleError if anything is missing, damaged or of the wrong shape."""
-        return cls(**storage.read(Path(folder)))
+    def load(cls, folder: Path | str) -> "Ensemble":
+        """Read an ensemble from its folder, or one that comes with the package by its name (`mainen`).
+
+        Raises EnsembleError if anything is missing, damaged or of the wrong shape.
+        """
+        return cls(**storage.read(shipped.find(folder)))

@@ -39,6 +39,7 @@ class Settings:
     seed: int = 1
     precision: str = "auto"
     device: str = "auto"
+    weights: str = "float32"  # as they are saved; intervals and alarm are made with what is saved
 
     def budget(self, turns: int) -> Budget:
         """The budget of a member; `turns` of them train one after the other."""
@@ -179,7 +180,7 @@ def _put_together(trained: list[Trained], task: Task, settings, counts) -> Ensem
     corpus = task.corpus
     cell, errors = cells.load(corpus.cell_folder), torch.stack([one.errors for one in trained])
     return Ensemble(
-        members=tuple(one.network for one in trained),
+        members=tuple(storage.rounded(one.network, settings.weights) for one in trained),
         scaler=task.scaler,
         space=cell.space,
         protocol=cell.protocol,

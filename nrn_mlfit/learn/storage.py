@@ -18,7 +18,7 @@ from safetensors.torch import save as bytes_from
 
 from nrn_mlfit import textfile
 from nrn_mlfit.errors import EnsembleError, MachineError, MlfitError
-from nrn_mlfit.learn import card, curves
+from nrn_mlfit.learn import card, curves, shipped
 from nrn_mlfit.learn.alarm import Alarm, Cloud
 from nrn_mlfit.learn.intervals import calibration_from
 from nrn_mlfit.learn.networks import TraceCNN, make_design, network_of
@@ -64,7 +64,7 @@ def save(ensemble: "Ensemble", folder: Path, within: Path | None = None):
 def _fill(ensemble: "Ensemble", folder: Path):
     shutil.copytree(ensemble.cell_folder, folder / "cell")
     for number, member in enumerate(ensemble.members):
-        textfile.write_atomic(folder / _member_file(number), bytes_from(member.state_dict()))
+        textfile.write_atomic(folder / _member_file(number), bytes_from(_packed(member, ensemble.weights)))
     stimulus = {
         "currents": torch.from_numpy(ensemble.protocol.currents),
         "start": torch.tensor(ensemble.protocol.start),
@@ -75,6 +75,20 @@ def _fill(ensemble: "Ensemble", folder: Path):
     textfile.write_atomic(folder / "ensemble.json", textfile.to_json({**_described(ensemble), "files": hashes}))
     curves.draw(ensemble, folder / "learning.png")
     textfile.write_atomic(folder / "MODEL_CARD.md", card.text(ensemble))
+
+
+def _packed(network: TraceCNN, weights: str) -> dict[str, torch.Tensor]:
+    """The weights as they are saved."""
+    held = network.state_dict()
+    if weights == "float32":
+        return held
+    return {name: value.half() if value.is_floating_point() else value for name, value in held.items()}
+
+
+def rounded(network: TraceCNN, weights: str) -> TraceCNN:
+    """The network with the weights that it will have when it was saved as `weights` and loaded again."""
+    network.load_state_dict(_packed(network, weights))  # made float32 again
+    return network
 
 
 def _described(ensemble: "Ensemble") -> dict:
@@ -102,7 +116,7 @@ def read(folder: Path) -> dict:
     path = folder / "ensemble.json"
     if not path.is_file():
         raise EnsembleError(
-            f"{folder}: holds no ensemble (no ensemble.json); train one with `nrn-mlfit train DIR -o {folder}`"
+            f"{folder}: holds no ensemble (no ensemble.json){_those_shipped()}; train one with `nrn-mlfit train DIR -o {folder}`"
         )
     held = textfile.read_json(path, EnsembleError)
     if held.get("format") != FORMAT or held.get("format_version") != FORMAT_VERSION:
@@ -117,6 +131,10 @@ def read(folder: Path) -> dict:
         raise EnsembleError(f"{path}: damaged ({type(error).__name__}: {error}); {MEND}") from None
     except MlfitError as error:
         raise error if isinstance(error, EnsembleError) else EnsembleError(f"{path}: {error}") from None
+
+
+def _those_shipped() -> str:
+    return f"; those that come with nrn_mlfit are {', '.join(shipped.names())}" if shipped.names() else ""
 
 
 def _check_files(folder: Path, hashes: dict[str, str]):
@@ -183,7 +201,8 @@ def _fill_in(network: TraceCNN, path: Path):
             raise EnsembleError(
                 f"{path}: {name} is {'missing' if name in wanted else 'not part of the design'}; {MEND}"
             )
-        if (wanted[name].shape, wanted[name].dtype) != (found[name].shape, found[name].dtype):
+        types = {wanted[name].dtype, torch.float16 if wanted[name].is_floating_point() else wanted[name].dtype}
+        if wanted[name].shape != found[name].shape or found[name].dtype not in types:
             raise EnsembleError(
                 f"{path}: {name} is {_kind(found[name])}, the design needs {_kind(wanted[name])}; {MEND}"
             )

@@ -2,14 +2,18 @@
 
 import json
 import re
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from nrn_mlfit import cells
 from nrn_mlfit.errors import EnsembleError, MachineError
-from nrn_mlfit.learn import Ensemble, storage
+from nrn_mlfit.learn import Ensemble, shipped, storage
 
 MEND = "copy the whole folder again, or train again"
 
@@ -237,3 +241,62 @@ def test_what_is_no_safetensors_file_is_one_sentence(saved):
     path.write_bytes(b"PK\x03\x04 a pickle in a zip, say")
     rehash(saved, path.name)
     assert refusal(saved).startswith(f"{path}: cannot be read as safetensors (") and refusal(saved).endswith(MEND)
+
+
+@pytest.fixture
+def half(small_ensemble, tmp_path):
+    """The ensemble as it is saved in float16, and read again."""
+    record = {**small_ensemble.record, "training": {**small_ensemble.record["training"], "weights": "float16"}}
+    members = tuple(storage.rounded(deepcopy(member), "float16") for member in small_ensemble.members)
+    replace(small_ensemble, record=record, members=members).save(tmp_path / "half")
+    return Ensemble.load(tmp_path / "half"), members
+
+
+def test_float16_takes_half_the_space_and_answers_almost_the_same(half, small_ensemble, saved, window, tmp_path):
+    again, _ = half
+    sizes = [(folder / "member-0.safetensors").stat().st_size for folder in (tmp_path / "half", saved)]
+    assert sizes[0] < 0.6 * sizes[1]
+    assert again.predict(window) == pytest.approx(small_ensemble.predict(window), abs=0.01)
+
+
+def test_what_was_calibrated_is_what_is_loaded(half, window):
+    again, members = half
+    inputs = again.scaler.from_millivolts(torch.from_numpy(window.astype("float32"))).flatten(1, 2)
+    with torch.inference_mode():
+        assert (again.predict(window)[0] == members[0](inputs).numpy()).all()
+
+
+def test_a_fit_of_many_traces_is_that_of_each(small_ensemble, window):
+    """Also through the blocks in which many are worked on."""
+    windows = np.repeat(window, 300, axis=0)
+    many, lone = small_ensemble.fit(windows), small_ensemble.fit(window[1])
+    assert many.values.shape == (600, 2)
+    assert many.values[450] == pytest.approx(lone.values, rel=1e-5)
+    assert many.bounds[0.9][:, 450] == pytest.approx(lone.bounds[0.9], rel=1e-5)
+    assert many.score[450] == pytest.approx(lone.score, rel=1e-4)
+
+
+def test_a_lone_trace_may_come_as_it_is(small_ensemble, window):
+    whole, row = small_ensemble.fit(window[0]), small_ensemble.fit(window[0, 0, 0])
+    assert (whole.values == row.values).all()
+    assert whole.values.shape == (2,)
+    assert str(whole).startswith("tau ")
+
+
+def test_the_answer_is_what_its_members_say_in_physical_units(small_ensemble, window):
+    answer, members = small_ensemble.fit(window), small_ensemble.predict(window)
+    low, high = np.array([2, 10]), np.array([20, 60])
+    expected = low + (np.clip(members.mean(axis=0), -1, 1) + 1) / 2 * (high - low)
+    assert answer.values == pytest.approx(expected, rel=1e-5)
+    assert (answer.bounds[0.9][0] <= answer.values).all()
+    assert (answer.values <= answer.bounds[0.9][1]).all()
+
+
+def test_a_name_is_that_of_a_shipped_ensemble_unless_a_folder_has_it(monkeypatch, saved, tmp_path):
+    monkeypatch.setattr(shipped, "FOLDER", saved.parent)
+    monkeypatch.chdir(tmp_path)
+    assert shipped.names() == ["decay"]
+    assert shipped.find("decay") == saved
+    (tmp_path / "decay").mkdir()
+    assert shipped.find("decay") == Path("decay")
+    assert "those that come with nrn_mlfit are decay" in refusal(tmp_path / "none")

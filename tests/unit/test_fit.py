@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ from pytest import approx
 
 from nrn_mlfit import fit, stimuli
 from nrn_mlfit.errors import EnsembleError, FitError
+from nrn_mlfit.learn import Ensemble
 from nrn_mlfit.parameters import Parameter, ParameterSpace
 from nrn_mlfit.recordings import Recording
 from nrn_mlfit.stimuli import Protocol
@@ -23,7 +25,7 @@ def ensemble():
     """A function: an ensemble whose M members answer `answers` (M, 2) to any trace."""
 
     def make(*answers, protocol=None, score=0.3):
-        return SimpleNamespace(
+        held = SimpleNamespace(
             space=SPACE,
             protocol=protocol or Protocol((CHIRP,)),
             probes={"soma": "soma(0.5)"},
@@ -36,6 +38,8 @@ def ensemble():
             intervals=lambda held: {0.68: _around(held, 0.1), 0.9: _around(held, 0.3)},
             provenance=lambda: {"cell": "mine"},
         )
+        held.answer = partial(Ensemble.answer, held)
+        return held
 
     return make
 
