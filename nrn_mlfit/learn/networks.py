@@ -24,12 +24,12 @@ TANH_SCALE = 1.2  # targets fill [-1, 1]; a plain tanh could only reach its ends
 CHOICES = {
     "last_activation": ("tanh", "linear"),
     "loss": ("mse", "mae"),
-    "optimizer": ("adam", "adamw", "nadam", "adadelta"),
+    "optimizer": ("adam", "adamw", "nadam", "adadelta", "muon"),
     "norm": ("none", "batch"),
 }
 # The talk gives none. Keras's 0.001 learns slowly: after 13,000 traces in batches of 32 (Izhikevich cell, model1) it was at
 # three times the loss of 0.003; at 0.005 design 335 hardly learns. Adadelta's is Zeiler's own (arXiv 1212.5701).
-LEARNING_RATES = {"adam": 0.003, "adamw": 0.002, "nadam": 0.002, "adadelta": 1.0}
+LEARNING_RATES = {"adam": 0.003, "adamw": 0.002, "nadam": 0.002, "adadelta": 1.0, "muon": 0.02}
 
 
 @dataclass(frozen=True)
@@ -197,6 +197,11 @@ class TraceCNN(nn.Module):
         layer = self.head[-1]
         assert isinstance(layer, nn.Linear)
         return layer
+
+    def hidden_weights(self) -> list[torch.Tensor]:
+        """The weights of all layers but the first and the last one."""
+        layers = [m for m in self.modules() if isinstance(m, nn.Conv1d | nn.Linear)]
+        return [layer.weight for layer in layers[1:] if layer is not self.last]
 
     @property
     def parameter_count(self) -> int:

@@ -19,15 +19,10 @@ from nrn_mlfit.learn.averaging import Average
 from nrn_mlfit.learn.corpus import Corpus, Piece, count
 from nrn_mlfit.learn.devices import autocast
 from nrn_mlfit.learn.networks import Design, TraceCNN, settle
+from nrn_mlfit.learn.optimizers import make_optimizer
 from nrn_mlfit.learn.scaling import TraceScaler
 from nrn_mlfit.learn.stream import Stream
 
-OPTIMIZERS = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "nadam": torch.optim.NAdam,
-    "adadelta": torch.optim.Adadelta,
-}
 LOSSES = {"mse": nn.functional.mse_loss, "mae": nn.functional.l1_loss}
 WARM_UP_STEPS = 50
 COOL_DOWN_FROM = 0.5  # of the budget
@@ -160,10 +155,8 @@ class _Run:
 
     def _start(self):
         """From the first step on, with `rate`."""
-        design = self.task.design
-        decay = {"weight_decay": design.weight_decay} if design.weight_decay else {}
-        self.optimizer = OPTIMIZERS[design.optimizer](self.network.parameters(), lr=self.rate, **decay)
-        self.average = Average(self.network, design.average)
+        self.optimizer = make_optimizer(self.network, self.rate, self.task.precision)
+        self.average = Average(self.network, self.task.design.average)
         self.step, self.seconds, self.sums = 0, 0.0, torch.zeros(2)
         self.best: dict[str, torch.Tensor] | None = None
 
@@ -212,7 +205,7 @@ class _Run:
         """One step of the optimizer."""
         self.network.train()
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate * schedule(self.step, self.used)
+            group["lr"] = group["share"] * self.rate * schedule(self.step, self.used)
         with autocast(self.task.device, self.task.precision):
             answer = self.network(self._curated(counts))
         loss = LOSSES[self.task.design.loss](answer, targets.to(self.task.device))

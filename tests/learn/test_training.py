@@ -52,6 +52,7 @@ def test_a_known_relation_is_learned_and_transfers(trained, decay_run, small_des
         {"loss": "mae", "optimizer": "nadam"},
         {"optimizer": "adadelta", "last_activation": "linear"},
         {"optimizer": "adamw", "weight_decay": 0.01, "average": 0.9},
+        {"optimizer": "muon", "weight_decay": 0.01},
     ],
 )
 def test_every_loss_and_optimizer_learns(trained, change):
@@ -192,11 +193,11 @@ class Interrupted(Exception):
     pass
 
 
-@pytest.mark.parametrize("average", [0.0, 0.9])
+@pytest.mark.parametrize("change", [{}, {"average": 0.9}, {"optimizer": "muon"}])
 @pytest.mark.parametrize("at", [(1,), (7, 8), (3, 20, 41)])
-def test_what_goes_on_comes_to_the_same_bits(task, at, average):
+def test_what_goes_on_comes_to_the_same_bits(task, at, change):
     """Broken off after some steps, in epochs and rounds and within them; dropout draws go on, too."""
-    held, budget = task(100, average=average, drop_frac=0.2), Budget(6)
+    held, budget = task(100, drop_frac=0.2, **change), Budget(6)
     whole, kept = train_member(held, budget), None
     for last in at:
         kept = broken_off(held, budget, last, kept)
