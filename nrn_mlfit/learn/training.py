@@ -116,16 +116,23 @@ Keep = Callable[[Callable[[], dict]], object]  # may ask for all that is needed 
 
 
 def train_member(
-    task: Task, budget: Budget, tell: Tell = lambda *_: None, keep: Keep = lambda _: None, kept: dict | None = None
+    task: Task,
+    budget: Budget,
+    tell: Tell = lambda *_: None,
+    keep: Keep = lambda _: None,
+    kept: dict | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Trained:
     """Train a network within `budget`; `kept`, what `keep` asked for last, makes it go on from there to the same bits.
+
+    The budget's seconds are those of `clock`.
 
     A loss that stops being a number means one new start with a tenth of the learning rate; after a second time the best
     weights so far are kept, and EnsembleError is raised if there are none.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(task.seed)
-        run = _Run(task, budget)
+        run = _Run(task, budget, clock)
         if kept:
             run.load(kept)
         while not run.go(tell, keep):
@@ -137,8 +144,8 @@ def train_member(
 class _Run:
     """A training and its state."""
 
-    def __init__(self, task: Task, budget: Budget):
-        self.task, self.budget = task, budget
+    def __init__(self, task: Task, budget: Budget, clock: Callable[[], float]):
+        self.task, self.budget, self._clock = task, budget, clock
         counts, targets = _some(task.corpus, task.validate, VALIDATED_AT_MOST)
         self._held_out = counts, targets
         trace_bytes = counts[0].numel() * counts.element_size()
@@ -185,14 +192,14 @@ class _Run:
         for counts, targets in self.stream.batches(self.step):
             if self._is_over():
                 return True
-            began = time.monotonic()
+            began = self._clock()
             self._learn(counts, targets)
-            self.seconds += time.monotonic() - began
+            self.seconds += self._clock() - began
             if self.step % a_round == 0 or self.used >= 1:
-                began = time.monotonic()
+                began = self._clock()
                 if not self._close_round():
                     return False
-                self.seconds += time.monotonic() - began
+                self.seconds += self._clock() - began
             tell(self.epochs, self.used, self.history)
             keep(self.state)
         raise AssertionError("a stream has no end")
