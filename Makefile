@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin/
 READY = $(VENV)/.ready
 
-.PHONY: demo test chaos lint setup clean
+.PHONY: demo test chaos ensembles lint setup clean
 setup: $(READY)
 
 # constraints.txt pins PyTorch: asked for as a range, pip may take a build of several GB.
@@ -23,6 +23,11 @@ test: $(READY)
 # What a cluster does to a simulation, in full (about 10 minutes); `make test` has its short form.
 chaos: $(READY)
 	NRN_MLFIT_CHAOS=1 $(RUN)python -m pytest tests/chaos
+
+# The ensembles that come with the package, anew: hours, in pieces; what is there in ENSEMBLES is not done again.
+ENSEMBLES ?= ensembles
+ensembles: $(READY)
+	$(RUN)python benchmarks/ensembles.py --work $(ENSEMBLES)
 
 lint: $(READY)
 	$(RUN)ruff check .

@@ -25,20 +25,65 @@ Root-mean-square error on traces that the answering network had not learned from
 {_table(ensemble)}
 
 Mean square error by fold, each range being [-1, 1] (guessing: 0.333): {_folds(ensemble)}.
-Learning curves: learning.png.
+Learning curves: learning.png.{_judged(ensemble)}
 
 ## What it is not for
 
 - Traces under another stimulus, sample step or window: they are refused.
 - Cells other than the simulated one: it answers all the same. Look at the verdict and at the re-simulated trace.
 - Its intervals are calibrated on {ensemble.calibration.sets} simulated cells of this kind; they promise nothing for others.
-- It has seen no recording noise, no series resistance and no junction potential.
+- It has seen no recording noise, no series resistance and no junction potential.{_how(ensemble)}
 
 ## What is in this folder
 
 member-*.safetensors (weights), stimulus.safetensors (currents), ensemble.json (everything else, with the hashes of the
 files), cell/ (the NEURON cell). Trained with {_versions(ensemble)}.
 """
+
+
+def _judged(ensemble) -> str:
+    """What came of judging it by traces of its own kind and of others, if that was done."""
+    held = ensemble.record.get("judged")
+    return "\n\n" + "\n\n".join([*_tested(held["evaluation"]), *_alarms(held)]) if held else ""
+
+
+def _tested(held: dict) -> list[str]:
+    rows, levels = held["parameters"], list(next(iter(held["parameters"].values()))["coverage"])
+    errors = ["| parameter | R2 | rms error | unit | % of range |", "|---|---|---|---|---|"]
+    covers = [
+        "| parameter | "
+        + " | ".join(f"{100 * float(level):.0f} %" for level in levels)
+        + " | raw spread, 68 % | width |",
+        "|---|" + "---|" * (len(levels) + 2),
+    ]
+    for name, row in rows.items():
+        errors.append(
+            f"| {name} | {row['r2']:.3f} | {row['rms']:.3g} | {row['unit'] or '-'} | {row['rms_percent']:.2f} |"
+        )
+        shares = " | ".join(f"{100 * row['coverage'][level]:.1f}" for level in levels)
+        covers.append(f"| {name} | {shares} | {100 * row['raw']['0.68']:.1f} | {row['against_constant']['0.9']:.2f} |")
+    loose = [name for name, row in rows.items() if row["r2"] < 0.1]
+    return [
+        f"## On {held['traces']} other traces\n\nNo network learned from them and nothing was chosen or calibrated by them. Mean "
+        f"square error {held['mse']:.4f}"
+        + (f"; this stimulus does not constrain {', '.join(loose)}." if loose else "."),
+        "\n".join(errors),
+        "## Do the intervals hold\n\nThe share of those traces, in %, whose true value lies in the interval of the nominal "
+        "level; in that of the raw spread of\nthe networks, which is too narrow; and the mean width of the 90 % interval, 1 being that of "
+        "one constant width for all.",
+        "\n".join(covers),
+    ]
+
+
+def _alarms(held: dict) -> list[str]:
+    lines = ["| traces | AUROC | alarms, % | told by |", "|---|---|---|---|"]
+    for row in held["shifts"]:
+        lines.append(f"| {row['name']} | {row['auroc']:.3f} | {100 * row['detected']:.1f} | {row['signal']} |")
+    return [
+        "## What the alarm hears\n\nTraces of other kinds against traces of its own kind: AUROC 1 tells all of them apart, 0.5 "
+        "none. **What gives few alarms\nis not detected**: it is for you to keep it away.",
+        "\n".join(lines),
+    ]
 
 
 def _what(ensemble) -> str:
@@ -52,6 +97,12 @@ def _what(ensemble) -> str:
         f"{len(ensemble.space)} parameters. They learned from {record['traces']} simulated\n"
         f"traces between {low:.1f} and {high:.1f} mV, curated by log10(V - ({ensemble.scaler.floor:g}) + 1)."
     )
+
+
+def _how(ensemble) -> str:
+    """How it was trained, where the record says so."""
+    held = ensemble.record.get("judged", {}).get("made")
+    return f"\n\n## How it was made\n\n{held}" if held else ""
 
 
 def _table(ensemble) -> str:

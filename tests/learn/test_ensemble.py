@@ -300,3 +300,21 @@ def test_a_name_is_that_of_a_shipped_ensemble_unless_a_folder_has_it(monkeypatch
     (tmp_path / "decay").mkdir()
     assert shipped.find("decay") == Path("decay")
     assert "those that come with nrn_mlfit are decay" in refusal(tmp_path / "none")
+
+
+def judged() -> dict:
+    row = {"r2": 0.991, "rms": 0.5, "rms_percent": 2.75, "unit": "ms", "coverage": {"0.5": 0.512, "0.68": 0.684}}
+    row |= {"raw": {"0.68": 0.41}, "against_constant": {"0.9": 0.83}}
+    loose = {**row, "r2": 0.03}
+    evaluation = {"traces": 20000, "mse": 0.0123, "parameters": {"tau": row, "amplitude": loose}}
+    shift = {"name": "a flat line", "sets": 2000, "auroc": 0.876, "detected": 0.543, "signal": "the answers lie"}
+    return {"evaluation": evaluation, "shifts": [shift], "made": "    nrn-mlfit train"}
+
+
+def test_the_card_of_a_judged_ensemble_tells_the_verdicts(small_ensemble, tmp_path):
+    replace(small_ensemble, record={**small_ensemble.record, "judged": judged()}).save(tmp_path / "judged")
+    card = (tmp_path / "judged" / "MODEL_CARD.md").read_text()
+    assert "Mean square error 0.0123; this stimulus does not constrain amplitude." in " ".join(card.split())
+    assert "| tau | 0.991 | 0.5 | ms | 2.75 |" in card
+    assert "| tau | 51.2 | 68.4 | 41.0 | 0.83 |" in card
+    assert "| a flat line | 0.876 | 54.3 | the answers lie |" in card

@@ -1,0 +1,82 @@
+"""The ensembles that come with the package: simulate, train, judge, and put them into nrn_mlfit/ensembles.
+
+    python benchmarks/ensembles.py --work FOLDER [CELL...]
+
+Some hours on two cores, in pieces: what is there is not done again, a network that is finished is kept, one that was broken
+off goes on. The traces that judge are of a seed of their own.
+"""
+
+import argparse
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from alarm import study
+
+from nrn_mlfit.learn.ensemble import Ensemble
+
+SHIPPED = Path(__file__).parents[1] / "nrn_mlfit" / "ensembles"
+JUDGING, JUDGING_SEED = 20_000, 2
+SHIFTED = 2000  # traces of each shift
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How many traces an ensemble learns from, how long, and how many networks it has."""
+
+    traces: int = 200_000
+    minutes: float = 50
+    folds: int = 4
+    design: str = "residual"
+
+
+RECIPES = {"mainen": Recipe(), "ball_two_sticks": Recipe(), "izhikevich": Recipe(minutes=20)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cells", nargs="*", metavar="CELL", help=f"of {', '.join(RECIPES)}; all if none is named")
+    parser.add_argument("--work", type=Path, default=Path("ensembles"), help="for traces and what is not finished")
+    parser.add_argument("-j", "--ranks", type=int, default=2)
+    asked = parser.parse_args()
+    for cell in asked.cells or RECIPES:
+        make(cell, RECIPES[cell], asked.work / cell, asked.ranks)
+
+
+def make(cell: str, recipe: Recipe, work: Path, ranks: int):
+    """Whatever is missing of an ensemble, from its traces to its card."""
+    training, judging, trained = work / "training", work / "judging", work / "ensemble"
+    simulate = ["simulate", cell, "-j", ranks]
+    nrn_mlfit(*simulate, "-n", recipe.traces, "-o", training)
+    nrn_mlfit(*simulate, "-n", JUDGING, "--seed", JUDGING_SEED, "-o", judging)
+    budget = ["--design", recipe.design, "--folds", recipe.folds, "--minutes", recipe.minutes]
+    train = ["train", training, *budget, "--weights", "float16", "-j", ranks, "-o", trained]
+    if not trained.is_dir():
+        nrn_mlfit(*train)
+    if not (work / "evaluation").is_dir():
+        nrn_mlfit("evaluate", judging, "-e", trained, "-o", work / "evaluation")
+    ensemble = Ensemble.load(trained)
+    judged = {
+        "evaluation": json.loads((work / "evaluation" / "evaluation.json").read_text()),
+        "shifts": study(ensemble, judging, work / "shifts", SHIFTED, work / "alarm.jsonl", ranks=ranks),
+        "made": f"    {shlex.join(['nrn-mlfit', *map(str, simulate)])} -n {recipe.traces}\n"
+        f"    nrn-mlfit train {' '.join(map(str, budget))} --weights float16 -j {ranks}",
+    }
+    shutil.rmtree(SHIPPED / cell, ignore_errors=True)
+    replace(ensemble, record={**ensemble.record, "judged": judged}).save(SHIPPED / cell)
+    print(f"{SHIPPED / cell}: {sum(f.stat().st_size for f in (SHIPPED / cell).rglob('*')) / 1e6:.1f} MB")
+
+
+def nrn_mlfit(*words):
+    command = [sys.executable, "-m", "nrn_mlfit", *map(str, words)]
+    print("\n$", shlex.join(["nrn-mlfit", *map(str, words)]), flush=True)
+    if subprocess.run(command).returncode:
+        raise SystemExit(f"nrn-mlfit {words[0]} failed; the same command again goes on from here")
+
+
+if __name__ == "__main__":
+    main()
