@@ -69,8 +69,8 @@ def _tested(held: dict) -> list[str]:
         + (f"; this stimulus does not constrain {', '.join(loose)}." if loose else "."),
         "\n".join(errors),
         "## Do the intervals hold\n\nThe share of those traces, in %, whose true value lies in the interval of the nominal "
-        "level; in that of the raw spread of\nthe networks, which is too narrow; and the mean width of the 90 % interval, 1 being that of "
-        "one constant width for all.",
+        "level; in that of the raw\nspread of the networks, which is too narrow; and the mean width of the 90 % interval, 1 "
+        "being that of one width for all.",
         "\n".join(covers),
     ]
 
