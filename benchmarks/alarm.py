@@ -23,7 +23,7 @@ from nrn_mlfit import cells, recordings
 from nrn_mlfit.errors import EnsembleError, RecordingError
 from nrn_mlfit.learn.alarm import SIGNALS
 from nrn_mlfit.learn.ensemble import Ensemble
-from nrn_mlfit.shards import load_runs, open_run, to_millivolts
+from nrn_mlfit.shards import load_runs, open_run, to_counts, to_millivolts
 
 SEED = 2718  # of the variants' sets
 OWN = "none (false alarms)"
@@ -88,11 +88,16 @@ def millivolts(folders, sets):
     return to_millivolts(load_runs(folders, sets).volts)
 
 
+def stored(volts):
+    """Voltages in mV as a shard holds them. Training traces are: one that is not rounded would differ by that alone."""
+    return to_millivolts(to_counts(volts))
+
+
 def changed(ensemble, own) -> Iterator[tuple[str, Callable]]:
     """Name, and what gives the windows, of each change of the voltages `own` (N, P, S, T)."""
     flat = own.reshape(-1, own.shape[-1])
     for name, change in CHANGES.items():
-        yield name, lambda change=change: change(flat, ensemble.protocol.dt).reshape(own.shape)
+        yield name, lambda change=change: stored(change(flat, ensemble.protocol.dt)).reshape(own.shape)
 
 
 def simulated(ensemble, work, sets, ranks) -> Iterator[tuple[str, Callable]]:
@@ -126,7 +131,7 @@ def recorded(ensemble, folder):
             if not sweep.problem and sweep.duration > time[-1] + 2 * sweep.dt:
                 piece = piece_of(recordings.read(path, sweep.number), time[-1] + 2 * sweep.dt)
                 windows.append(np.interp(time, np.arange(piece.volts.shape[-1]) * piece.dt, piece.volts[0, 0]))
-    return np.array(windows)[:, None, None]
+    return stored(windows)[:, None, None]
 
 
 def piece_of(recording, length_ms):

@@ -177,9 +177,18 @@ def test_recordings_are_cut_around_the_step_and_resampled(alarm, tmp_path):
     ensemble = SimpleNamespace(protocol=SimpleNamespace(length=SIZE, dt=DT))
     got = alarm.recorded(ensemble, tmp_path)
     assert got.shape == (2, 1, 1, SIZE)
-    assert np.diff(got[:, 0, 0]) == pytest.approx(0.01 * DT, abs=1e-6)
+    assert np.ptp(got[:, 0, 0] - 0.01 * DT * np.arange(SIZE), axis=1) == pytest.approx(0, abs=0.011)
+    assert 100 * got == pytest.approx(np.rint(100 * got), abs=1e-3), "not rounded as simulated traces are"
     starts = 100 * (got[:, 0, 0, 0] + 70)
-    assert starts == pytest.approx([200 - 0.2 * 180, 0], abs=0.1)
+    assert starts == pytest.approx([200 - 0.2 * 180, 0], abs=0.6)
+
+
+def test_changed_voltages_are_rounded_as_simulated_ones_are(alarm, shifts, volts):
+    own, ensemble = volts[:, None, None], SimpleNamespace(protocol=SimpleNamespace(dt=DT))
+    made = dict(alarm.changed(ensemble, own))
+    assert list(made) == list(shifts.CHANGES)
+    got = made["low-pass 2 kHz"]()
+    assert got.shape == own.shape and 100 * got == pytest.approx(np.rint(100 * got), abs=2e-3)
 
 
 def test_what_the_file_holds_is_kept(alarm, tmp_path):
