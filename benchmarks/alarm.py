@@ -143,20 +143,20 @@ def piece_of(recording, length_ms):
 
 
 def distances_of(ensemble, volts):
-    """Distances (N, 6) of windows (N, P, S, T) in mV, by signal."""
+    """Distances (N, 9) of windows (N, P, S, T) in mV, by signal."""
     look = ensemble.look(volts)
-    return ensemble.alarm.distances(look.answers, look.features, look.coarse)
+    return ensemble.alarm.distances(look)
 
 
 def judged(name, ensemble, own, strange) -> dict:
-    """The row of traces with distances `strange` (N, 6) beside the training kind's `own` (n, 6)."""
+    """The row of traces with distances `strange` (N, 9) beside the training kind's `own` (n, 9)."""
     scores = strange.max(axis=1)
     return {
         "name": name,
         "sets": len(strange),
         "auroc": auroc(own.max(axis=1), scores),
         "detected": float((scores > ensemble.alarm.threshold).mean()),
-        "signal": SIGNALS[int(np.bincount(strange.argmax(axis=1), minlength=len(SIGNALS)).argmax())],
+        "signal": list(SIGNALS)[int(np.bincount(strange.argmax(axis=1), minlength=len(SIGNALS)).argmax())],
     }
 
 
@@ -184,12 +184,11 @@ def verdict(row) -> str:
 
 def table(found) -> Iterator[str]:
     """A row a shift, as Markdown."""
-    yield f"| shift | traces | AUROC | detected, % | what most often lies furthest | AUROC >= {WANTED} |"
+    yield f"| shift | traces | AUROC | detected, % | told most often by | AUROC >= {WANTED} |"
     yield "|---|---|---|---|---|---|"
     for row in found:
-        signal = row["signal"].rstrip(",").removesuffix(" lies").removesuffix(" lie").removesuffix(" disagree")
         figures = f"{row['sets']} | {row['auroc']:.4f} | {100 * row['detected']:.1f}"
-        yield f"| {row['name']} | {figures} | {signal.removeprefix('the ')} | {verdict(row)} |"
+        yield f"| {row['name']} | {figures} | {row['signal']} | {verdict(row)} |"
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ class Value:
 class Fit:
     """The parameters of one recording, and why to believe them or not; `warnings` is empty for a trace in range.
 
-    `score`: how strange the trace is to the ensemble; 1 is the 99th percentile of the strangest signal in its own traces.
+    `score`: how strange the trace is to the ensemble; with 1 more its own traces are exp(-1) as many.
     """
 
     values: tuple[Value, ...]
@@ -196,6 +196,6 @@ def _strange(ensemble, look):
     score, (name, distance) = float(ensemble.score(look)[0]), ensemble.strangest(look)
     if score > ensemble.alarm.threshold:
         yield (
-            f"the trace is not like those that were trained on: {name} {distance:.1f} times as far out as in 99% of them "
-            f"(alarm from {ensemble.alarm.threshold:.2f})"
+            f"the trace is not like those that were trained on: {name} (score {distance:.1f}, alarm from "
+            f"{ensemble.alarm.threshold:.1f})"
         )

@@ -1,33 +1,42 @@
 """An alarm for traces that are not like any that the networks have learned from.
 
 Several signals are each compared with what they are on simulated traces that no network has learned from: answers beyond
-the range, networks that disagree, features of the last hidden layer far from all others, a voltage trace far from all
-others. A signal's distance is 0 at its median there and 1 at its 99th percentile; the score is the largest distance. One
-threshold lets 5 % of traces of the training kind give the alarm. Neither knows any trace of another kind.
+the range, networks that disagree, features of the last hidden layer far from all others, a trace whose shape or roughness is
+far from all others, or that goes where none goes in the phase plane. A signal's distance is measured by its own tail, above
+its 95th percentile there, in units of the mean excess (Pickands, Ann. Stat. 3:119, 1975: an exponential tail), so that 1 is
+exp(-1) as rare as 0 for each of them; the score is the largest distance. One threshold lets 5 % of traces of the training kind
+give the alarm. Neither knows any trace of another kind.
 
-Distances of features: Mahalanobis within the leading principal components, and what is left beside them (Lee et al., "A
-simple unified framework for detecting out-of-distribution samples", NeurIPS 2018; the rest as in Moya & Hush's novelty
-detection by PCA).
+Distances of features, shapes and roughness: Mahalanobis within the leading principal components, and what is left beside them
+(Lee et al., "A simple unified framework for detecting out-of-distribution samples", NeurIPS 2018; the rest as in Moya & Hush's
+novelty detection by PCA).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from nrn_mlfit.learn.look import Look
+from nrn_mlfit.learn.traits import PLANE
+
 FALSE_ALARMS = 0.05
-LEAST_REACH = np.array([1e-3, 1e-3, 0.1, 0.1, 0.1, 0.1])  # of the signals: what varies less is rounding, or nothing
+TAIL = 0.95  # the quantile from which on a signal's tail is measured
 MOST_COMPONENTS = 64
 KEPT = 0.999  # of the variance
 LEAST_REST = 1e-4  # of the variance, beside the components: what is less is rounding
 NEAR = 0.05  # a distance so much smaller than the usual one is as good as none
-SIGNALS = (
-    "the answers lie",
-    "the networks disagree,",
-    "the features lie",
-    "the features' rest lies",
-    "the voltages lie",
-    "the voltages' rest lies",
-)
+WORST = 50  # places of a path, those where the fewest others are: some ms of a trace
+SIGNALS = {  # what is said of them -> the least unit of the distance: what varies less is rounding, or nothing
+    "the answers lie far out": 1e-3,
+    "the networks disagree": 1e-3,
+    "the networks' features are unusual": 0.1,
+    "the networks' features are unusual beside their components": 0.1,
+    "the voltage's course is unusual": 0.1,
+    "the voltage's course is unusual beside its components": 0.1,
+    "the voltage's roughness is unusual": 0.1,
+    "the voltage's roughness is unusual beside its components": 0.1,
+    "voltage and slope are unusual": 0.02,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,47 +73,84 @@ def cloud_of(points) -> Cloud:
 
 
 @dataclass(frozen=True, eq=False)
-class Alarm:
-    """`features`, a cloud a member, and `trace`; `centre`, `reach` (6,): the median of each signal and how far its 99th
-    percentile lies above it; `threshold` of the score."""
+class Known:
+    """What traces of the training kind are like: clouds of the members' `features`, of `shape` and `roughness`, and `rarity`
+    (R, PLANE), -log of the density of their paths."""
 
     features: tuple[Cloud, ...]
-    trace: Cloud
-    centre: np.ndarray
-    reach: np.ndarray
+    shape: Cloud
+    roughness: Cloud
+    rarity: np.ndarray
+
+    def signals(self, look: Look):
+        """The signals (N, 9) of a look, each larger for a stranger trace."""
+        pairs = zip(self.features, look.features, strict=True)
+        far = [
+            np.mean([cloud.distances(points) for cloud, points in pairs], axis=0),
+            self.shape.distances(look.traits.shape),
+            self.roughness.distances(look.traits.roughness),
+        ]
+        beyond = np.abs(look.answers.mean(axis=0)).max(axis=1)
+        spread = look.answers.std(axis=0).max(axis=1)
+        return np.column_stack(
+            [beyond, spread, np.log(np.concatenate(far, axis=1) + NEAR), self._rare(look.traits.path)]
+        )
+
+    def _rare(self, path):
+        """How rare the rarest places of paths (N, R, Q) are, (N,)."""
+        rarity = self.rarity[np.arange(len(self.rarity))[:, None], path].reshape(len(path), -1)
+        worst = min(WORST, rarity.shape[1])
+        return np.partition(rarity, -worst, axis=1)[:, -worst:].mean(axis=1)
+
+
+def known_of(look: Look) -> Known:
+    """What the traces of a look are like."""
+    clouds = tuple(cloud_of(points) for points in look.features)
+    return Known(clouds, cloud_of(look.traits.shape), cloud_of(look.traits.roughness), _rarity(look.traits.path))
+
+
+def _rarity(path):
+    """-log of the density of paths (N, R, Q), (R, PLANE); one visit more counts for each cell, so that none is impossible."""
+    counts = np.stack([np.bincount(path[:, row].ravel(), minlength=PLANE) for row in range(path.shape[1])])
+    return (np.log(counts.sum(axis=1, keepdims=True) + PLANE) - np.log(counts + 1)).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Alarm:
+    """What is `known`; `start`, `unit` (9,): from where on a signal counts as far out, and the unit of its distance;
+    `threshold` of the score."""
+
+    known: Known
+    start: np.ndarray
+    unit: np.ndarray
     threshold: float
 
-    def score(self, answers, features, coarse):
-        """Scores (N,) of traces by the members' answers (M, N, K) and features (M, N, D), and the coarse traces (N, C)."""
-        return self.distances(answers, features, coarse).max(axis=1)
+    def score(self, look: Look):
+        """Scores (N,) of a look: the largest distance."""
+        return self.distances(look).max(axis=1)
 
-    def distances(self, answers, features, coarse):
-        """How far each signal lies out, (N, 6)."""
-        return (signals(self.features, self.trace, answers, features, coarse) - self.centre) / self.reach
-
-
-SILENT = Alarm((), Cloud(np.zeros(1), np.zeros((1, 1)), np.ones(())), np.zeros(6), np.ones(6), float("inf"))
+    def distances(self, look: Look):
+        """How far each signal lies out, (N, 9)."""
+        return (self.known.signals(look) - self.start) / self.unit
 
 
-def signals(clouds, trace: Cloud, answers, features, coarse):
-    """The signals (N, 6), each larger for a stranger trace."""
-    far = np.mean([cloud.distances(points) for cloud, points in zip(clouds, features, strict=True)], axis=0)
-    beyond = np.abs(answers.mean(axis=0)).max(axis=1)
-    spread = answers.std(axis=0).max(axis=1)
-    return np.column_stack([beyond, spread, np.log(far + NEAR), np.log(trace.distances(coarse) + NEAR)])
+NOTHING = Cloud(np.zeros(1), np.zeros((1, 1)), np.ones(()))
+SILENT = Alarm(Known((), NOTHING, NOTHING, np.zeros((1, PLANE))), np.zeros(1), np.ones(1), float("inf"))
 
 
-def make_alarm(answers, features, coarse) -> Alarm:
-    """The alarm by traces of the training kind that no member has learned from: members' answers (M, N, K), features
-    (M, N, D), coarse traces (N, C). Half of them make the clouds, the other half the distances and the threshold."""
-    half = answers.shape[1] // 2
-    first, second = slice(half or 1), slice(half, None)  # a lone set is both: it can give no alarm, but must not fail
-    clouds, trace = tuple(cloud_of(points[first]) for points in features), cloud_of(coarse[first])
-    own = signals(clouds, trace, answers[:, second], features[:, second], coarse[second])
-    centre, far = np.quantile(own, [0.5, 0.99], axis=0)
-    reach = np.maximum(far - centre, LEAST_REACH)
-    score = ((own - centre) / reach).max(axis=1)
-    return Alarm(clouds, trace, centre, reach, _threshold(score))
+def make_alarm(look: Look) -> Alarm:
+    """The alarm by a look at traces of the training kind that no member has learned from. Half of them say what is known, the
+    other half give distances and threshold."""
+    sets = look.answers.shape[1]
+    known = known_of(look[: (sets // 2) or 1])
+    own = known.signals(look[sets // 2 :])  # a lone set is both halves: it can give no alarm, but must not fail
+    start = np.quantile(own, TAIL, axis=0)
+    excess = [
+        column[column > low].mean() - low if (column > low).any() else 0
+        for column, low in zip(own.T, start, strict=True)
+    ]
+    unit = np.maximum(excess, list(SIGNALS.values()))
+    return Alarm(known, start, unit, _threshold(((own - start) / unit).max(axis=1)))
 
 
 def _threshold(score) -> float:

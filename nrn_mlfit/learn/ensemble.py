@@ -7,29 +7,21 @@ import numpy as np
 import torch
 
 from nrn_mlfit.errors import EnsembleError
+from nrn_mlfit.learn import look as looks
 from nrn_mlfit.learn import shipped, storage
 from nrn_mlfit.learn.alarm import SIGNALS, SILENT, Alarm
 from nrn_mlfit.learn.answer import Answer, joined
 from nrn_mlfit.learn.intervals import LEVELS, UNCALIBRATED, Calibration
+from nrn_mlfit.learn.look import Look
 from nrn_mlfit.learn.networks import Design, TraceCNN
 from nrn_mlfit.learn.scaling import TraceScaler
+from nrn_mlfit.learn.traits import traits_of
 from nrn_mlfit.parameters import ParameterSpace
-from nrn_mlfit.shards import Run
+from nrn_mlfit.shards import MV_PER_COUNT, Run
 from nrn_mlfit.stimuli import Protocol
 
 SETS_AT_ONCE = 64
 BLOCK = 512  # traces whose features are in memory at a time
-COARSE_MS = 1.0
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """What the members make of N traces: `answers` (M, N, K) in unit parameters, `features` (M, N, D) of their last hidden
-    layers; and `coarse` (N, C), the curated traces in bins of 1 ms."""
-
-    answers: np.ndarray
-    features: np.ndarray
-    coarse: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +106,10 @@ class Ensemble:
             )
         if not np.isfinite(volts).all():
             raise EnsembleError("the voltages hold NaN or infinite samples; cut or mend the recording")
-        rows = torch.from_numpy(volts).flatten(1, 2)
-        looks = [self._look(part) for part in rows.split(SETS_AT_ONCE)]
-        return Look(*(np.concatenate(parts, axis=-2) for parts in zip(*looks, strict=True)))
+        rows = _as_stored(volts).reshape(len(volts), volts.shape[1] * volts.shape[2], volts.shape[3])
+        return looks.joined(
+            [self._look(rows[low : low + SETS_AT_ONCE]) for low in range(0, max(1, len(rows)), SETS_AT_ONCE)]
+        )
 
     def intervals(self, answers) -> dict[float, np.ndarray]:
         """The ends (2, N, K), in unit parameters, of the intervals that hold the truth with a probability of 0.5, 0.68, 0.9
@@ -125,20 +118,19 @@ class Ensemble:
 
     def score(self, look: Look):
         """Scores (N,): above `alarm.threshold` a trace is not of the training kind."""
-        return self.alarm.score(look.answers, look.features, look.coarse)
+        return self.alarm.score(look)
 
     def strangest(self, look: Look) -> tuple[str, float]:
         """Which signal of one trace lies furthest out, in words, and how far."""
-        distances = self.alarm.distances(look.answers, look.features, look.coarse)[0]
-        return SIGNALS[int(distances.argmax())], float(distances.max())
+        distances = self.alarm.distances(look)[0]
+        return list(SIGNALS)[int(distances.argmax())], float(distances.max())
 
-    def _look(self, volts):
-        inputs = self.scaler.from_millivolts(volts)
+    def _look(self, volts) -> Look:
+        inputs = self.scaler.from_millivolts(torch.from_numpy(volts))
         hidden = [member.hidden(inputs) for member in self.members]
         answers = [member.answer(x) for member, x in zip(self.members, hidden, strict=True)]
-        width = min(max(1, round(COARSE_MS / self.protocol.dt)), inputs.shape[-1])
-        coarse = torch.nn.functional.avg_pool1d(inputs, width).flatten(1)
-        return torch.stack(answers).numpy(), torch.stack(hidden).float().numpy(), coarse.numpy()
+        traits = traits_of(volts, inputs.numpy(), self.protocol.dt)
+        return Look(torch.stack(answers).numpy(), torch.stack(hidden).float().numpy(), traits)
 
     def check_run(self, run: Run):
         """Raises EnsembleError for a run under another stimulus, or with another number of probes."""
@@ -167,3 +159,8 @@ class Ensemble:
         Raises EnsembleError if anything is missing, damaged or of the wrong shape.
         """
         return cls(**storage.read(shipped.find(folder)))
+
+
+def _as_stored(volts):
+    """Voltages in mV as a shard holds them: the alarm would hear that others are not rounded."""
+    return np.round(volts / MV_PER_COUNT).astype(np.float32) * np.float32(MV_PER_COUNT)

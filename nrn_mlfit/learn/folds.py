@@ -11,7 +11,7 @@ import torch
 import nrn_mlfit
 from nrn_mlfit import cells, progress, workers
 from nrn_mlfit.errors import EnsembleError
-from nrn_mlfit.learn import storage
+from nrn_mlfit.learn import look, storage
 from nrn_mlfit.learn.alarm import make_alarm
 from nrn_mlfit.learn.checkpoint import Checkpoints, trained_of
 from nrn_mlfit.learn.corpus import Corpus, Piece, count, deal
@@ -164,16 +164,15 @@ def _blank(task, counts):
 
 def _calibrated(ensemble: Ensemble, corpus, pieces) -> Ensemble:
     """With intervals and alarm, by sets that no member has learned from, read piece by piece."""
-    looks, truth = [], []
+    seen, truth = [], []
     for piece in pieces:
         counts, targets = corpus.read([piece])
         probes, stimuli, length = ensemble.shape
-        look = ensemble.look(to_millivolts(counts.numpy()).reshape(-1, probes, stimuli, length))
-        looks.append((look.answers, look.features, look.coarse))
+        seen.append(ensemble.look(to_millivolts(counts.numpy()).reshape(-1, probes, stimuli, length)))
         truth.append(targets.numpy())
-    answers, features, coarse = (np.concatenate(parts, axis=-2) for parts in zip(*looks, strict=True))
-    calibration = calibrate(answers, np.concatenate(truth))
-    return replace(ensemble, calibration=calibration, alarm=make_alarm(answers, features, coarse))
+    whole = look.joined(seen)
+    calibration = calibrate(whole.answers, np.concatenate(truth))
+    return replace(ensemble, calibration=calibration, alarm=make_alarm(whole))
 
 
 def _put_together(trained: list[Trained], task: Task, settings, counts) -> Ensemble:

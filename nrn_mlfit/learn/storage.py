@@ -19,7 +19,7 @@ from safetensors.torch import save as bytes_from
 from nrn_mlfit import textfile
 from nrn_mlfit.errors import EnsembleError, MachineError, MlfitError
 from nrn_mlfit.learn import card, curves, shipped
-from nrn_mlfit.learn.alarm import Alarm, Cloud
+from nrn_mlfit.learn.alarm import Alarm, Cloud, Known
 from nrn_mlfit.learn.intervals import calibration_from
 from nrn_mlfit.learn.networks import TraceCNN, make_design, network_of
 from nrn_mlfit.learn.scaling import TraceScaler
@@ -167,7 +167,7 @@ def _assemble(folder: Path, held: dict) -> dict:
         cell_folder=folder / "cell",
         record=held["record"],
         calibration=calibration_from(held["calibration"]),
-        alarm=_alarm(folder),
+        alarm=_alarm(folder, len(networks)),
     )
 
 
@@ -179,18 +179,20 @@ def _protocol(folder: Path, held: dict) -> Protocol:
 
 
 def _tensors_of(alarm: Alarm) -> dict[str, torch.Tensor]:
-    clouds = {"trace": alarm.trace, **{f"member-{k}": cloud for k, cloud in enumerate(alarm.features)}}
+    known = alarm.known
+    clouds = {"shape": known.shape, "roughness": known.roughness}
+    clouds |= {f"member-{k}": cloud for k, cloud in enumerate(known.features)}
     held = {f"{name}.{part}": getattr(cloud, part) for name, cloud in clouds.items() for part in CLOUD}
-    held |= {"centre": alarm.centre, "reach": alarm.reach, "threshold": np.array(alarm.threshold)}
+    held |= {"rarity": known.rarity, "start": alarm.start, "unit": alarm.unit, "threshold": np.array(alarm.threshold)}
     return {name: torch.tensor(value, dtype=torch.float32).contiguous() for name, value in held.items()}
 
 
-def _alarm(folder: Path) -> Alarm:
+def _alarm(folder: Path, members: int) -> Alarm:
     held = {name: value.double().numpy() for name, value in _read(folder / "alarm.safetensors").items()}
-    names = sorted({name.partition(".")[0] for name in held if name.startswith("member-")}, key=lambda n: int(n[7:]))
-    clouds = {name: Cloud(*(held[f"{name}.{part}"] for part in CLOUD)) for name in ("trace", *names)}
-    features = tuple(clouds[name] for name in names)
-    return Alarm(features, clouds["trace"], held["centre"], held["reach"], float(held["threshold"]))
+    names = ["shape", "roughness", *(f"member-{k}" for k in range(members))]
+    shape, roughness, *features = (Cloud(*(held[f"{name}.{part}"] for part in CLOUD)) for name in names)
+    known = Known(tuple(features), shape, roughness, held["rarity"])
+    return Alarm(known, held["start"], held["unit"], float(held["threshold"]))
 
 
 def _fill_in(network: TraceCNN, path: Path):

@@ -33,7 +33,7 @@ def ensemble():
             validation_rms=np.array([0.5, 0.02]),
             look=lambda volts: SimpleNamespace(answers=np.array(answers)[:, None]),
             score=lambda look: np.array([score]),
-            strangest=lambda look: ("the voltages lie", score),
+            strangest=lambda look: ("the voltages are odd", score),
             alarm=SimpleNamespace(threshold=1.1),
             intervals=lambda held: {0.68: _around(held, 0.1), 0.9: _around(held, 0.3)},
             provenance=lambda: {"cell": "mine"},
@@ -86,8 +86,7 @@ def test_a_trace_in_range_has_no_warning(ensemble, recording):
 def test_a_strange_trace_gives_the_alarm(ensemble, recording):
     found = fit.fit_recording(ensemble([0, 0], score=2.35), recording)
     assert found.warnings == (
-        "the trace is not like those that were trained on: the voltages lie 2.4 times as far out as in 99% of them "
-        "(alarm from 1.10)",
+        "the trace is not like those that were trained on: the voltages are odd (score 2.4, alarm from 1.1)",
     )
     assert (found.score, found.verdict) == (2.35, "OUT OF RANGE: do not trust these values")
 
