@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,8 @@ BINS = 10  # of the true value, in which the error is told
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """What came of N traces: `truth` and `middle` (N, K) in unit parameters, `members` (M, N, K), `bounds` a level -> ends
-    (2, N, K), `score` (N,), and the alarm's `threshold`."""
+    (2, N, K) of its interval, `constant` a level -> half the width (K,) of one that is as wide for all traces, `score` (N,), and
+    the alarm's `threshold`."""
 
     names: list[str]
     widths: np.ndarray  # (K,) of the ranges, in physical units; of a log range in decades
@@ -29,6 +31,7 @@ class Evaluation:
     truth: np.ndarray
     members: np.ndarray
     bounds: dict[float, np.ndarray]
+    constant: dict[float, np.ndarray]
     score: np.ndarray
     threshold: float
 
@@ -85,6 +88,28 @@ class Evaluation:
         return {level: held.mean(axis=0) for level, held in inside.items()}
 
     @property
+    def raw(self) -> dict[float, np.ndarray]:
+        """level -> the share (K,) of traces whose truth lies within the Gaussian interval of the raw spread of the members."""
+        distance, spread = np.abs(self.residuals), self.members.std(axis=0)
+        return {
+            level: (distance <= NormalDist().inv_cdf((1 + level) / 2) * spread).mean(axis=0) for level in self.bounds
+        }
+
+    @property
+    def width_percent(self) -> dict[float, np.ndarray]:
+        """level -> the mean width (K,) of the intervals in % of the range."""
+        return {level: 50 * (high - low).mean(axis=0) for level, (low, high) in self.bounds.items()}
+
+    @property
+    def against_constant(self) -> dict[float, np.ndarray]:
+        """level -> the mean width (K,) of the intervals, 1 being that of intervals of one width, within the range like them."""
+        held = {}
+        for level, (low, high) in self.bounds.items():
+            ends = np.clip([self.middle - self.constant[level], self.middle + self.constant[level]], -1, 1)
+            held[level] = (high - low).mean(axis=0) / np.maximum((ends[1] - ends[0]).mean(axis=0), 1e-12)
+        return held
+
+    @property
     def alarms(self) -> float:
         """The share of traces that give the alarm."""
         return float((self.score > self.threshold).mean())
@@ -130,13 +155,15 @@ def evaluate(
     low, high = (np.array([getattr(p, end) for p in space.parameters], float) for end in ("low", "high"))
     widths = np.where(log, np.log10(np.where(log, high, 1) / np.where(log, low, 1)), high - low)
     units = ["decades" if p.scale == "log" else p.unit for p in space.parameters]
+    bounds = ensemble.intervals(members)
     return Evaluation(
         space.names,
         widths,
         units,
         np.concatenate(truth),
         members,
-        ensemble.intervals(members),
+        bounds,
+        dict(zip(bounds, ensemble.calibration.constant, strict=True)),
         np.concatenate(score),
         ensemble.alarm.threshold,
     )
@@ -152,7 +179,10 @@ def write(found: Evaluation, folder: Path):
             "rms": float(found.rms[k]),
             "rms_percent": float(found.rms_percent[k]),
             "unit": found.units[k],
-            "coverage": {str(level): float(held[k]) for level, held in found.coverage.items()},
+            **{
+                key: {str(level): float(row[k]) for level, row in getattr(found, key).items()}
+                for key in ("coverage", "raw", "width_percent", "against_constant")
+            },
             "rms_by_truth": [float(x) if np.isfinite(x) else None for x in by_truth[:, k]],
         }
         for k, name in enumerate(found.names)

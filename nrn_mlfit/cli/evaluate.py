@@ -2,18 +2,18 @@
 
 import click
 
-from nrn_mlfit.cli.options import any_path, one_process, say
+from nrn_mlfit.cli.options import any_path, ensemble_option, one_process, say
 
 
 @click.command()
 @click.argument("folders", metavar="DIR...", type=any_path, nargs=-1, required=True)
-@click.option("-e", "--ensemble", type=any_path, required=True, help="Folder of a trained ensemble.")
+@ensemble_option
 @click.option("-o", "--output", type=any_path, help="New folder for evaluation.json and pictures.")
 def evaluate(folders, ensemble, output):
     """Tell how good an ensemble is on the traces in the folders DIR, runs of its cell that it has not learned from.
 
     Per parameter: R2 against the middle of the range, rms error in % of the range and in its unit, how often the intervals
-    hold the truth. Then which parameters' errors go together, and how many traces give a false alarm.
+    hold the truth and how wide they are. Then which parameters' errors go together, and how many traces give a false alarm.
 
     \b
     Examples:
@@ -32,38 +32,54 @@ def evaluate(folders, ensemble, output):
     for line in _told(found):
         say(line)
     if output:
-        _write(found, output, held.record["cell"])
+        _write(found, held, output)
 
 
-def _write(found, output, cell):
+def _write(found, ensemble, output):
     from nrn_mlfit import evaluate as rules
-    from nrn_mlfit.report.evaluation import correlation_picture, truth_picture
+    from nrn_mlfit.learn import curves
+    from nrn_mlfit.report import evaluation as pictures
 
     rules.write(found, output)
-    truth_picture(found, output / "predicted.png", f"{cell}: predicted against true, {len(found.truth)} traces")
-    correlation_picture(found, output / "correlation.png", f"{cell}: correlation of errors")
-    say(f"figures: {output / 'evaluation.json'}; pictures: {output / 'predicted.png'}, {output / 'correlation.png'}")
+    title, count = ensemble.record["cell"], len(found.truth)
+    pictures.truth_picture(found, output / "predicted.png", f"{title}: predicted against true, {count} traces")
+    pictures.error_picture(found, output / "residuals.png", f"{title}: errors, {count} traces")
+    pictures.distribution_picture(found, output / "distributions.png", f"{title}: what is predicted, {count} traces")
+    pictures.correlation_picture(found, output / "correlation.png", f"{title}: correlation of errors")
+    curves.draw(ensemble, output / "learning.png")
+    say(
+        f"figures: {output / 'evaluation.json'}; pictures: {', '.join(path.name for path in sorted(output.glob('*.png')))}"
+    )
 
 
 def _told(found):
     """The figures as a person reads them."""
-    levels = list(found.coverage)
-    columns = ["R2", "rms %", "rms", "unit", *(f"in {level:.0%}" for level in levels)]
-    yield f"{'parameter':<16}" + "".join(f"{column:>11}" for column in columns)
+    yield _row("parameter", "R2", "rms, % of range", "rms", "unit")
     for k, name in enumerate(found.names):
-        held = [f"{found.coverage[level][k]:.1%}" for level in levels]
-        numbers = [
-            f"{found.r2[k]:.3f}",
-            f"{found.rms_percent[k]:.2f}",
-            f"{found.rms[k]:.3g}",
-            found.units[k] or "-",
-            *held,
-        ]
-        yield f"{name:<16}" + "".join(f"{number:>11}" for number in numbers)
+        numbers = f"{found.r2[k]:.3f}", f"{found.rms_percent[k]:.2f}", f"{found.rms[k]:.3g}", found.units[k] or "-"
+        yield _row(name, *numbers)
     yield f"mean square error {found.mse.mean():.4f} (guessing the middle: 0.333), {len(found.truth)} traces"
     for name in found.unconstrained:
         yield f"this stimulus does not constrain {name}: R2 below 0.1"
     for one, other, correlation in found.pairs[:5]:
         sign = "together" if correlation > 0 else "against each other"
         yield f"errors of {one} and {other} go {sign} (correlation {correlation:.2f})"
+    yield ""
+    yield from _intervals(found)
     yield f"false alarms: {found.alarms:.1%}"
+
+
+def _intervals(found):
+    levels, widest = list(found.coverage), 0.9
+    yield _row(
+        "true value in the", *(f"{level:.0%}" for level in levels), "raw 68%", "raw 90%", "90% width", "to constant"
+    )
+    for k, name in enumerate(found.names):
+        held = [found.coverage[level][k] for level in levels] + [found.raw[level][k] for level in (0.68, widest)]
+        width = f"{found.width_percent[widest][k]:.1f} %", f"{found.against_constant[widest][k]:.2f}"
+        yield _row(name, *(f"{share:.1%}" for share in held), *width)
+    yield "raw: of the spread of the networks alone; 90% width: in % of the range, and as a share of one width for all traces"
+
+
+def _row(name, *columns) -> str:
+    return f"{name:<18}" + "".join(f"{column:>{max(10, len(column) + 2)}}" for column in columns)

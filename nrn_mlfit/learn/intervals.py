@@ -27,11 +27,13 @@ WHOLE = 2.0  # half the width, in unit parameters, of an interval that is sure t
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """`offset` (K,) in unit parameters, `quantiles` (L, K) of the scores at LEVELS, of so many `sets`."""
+    """`offset` (K,) in unit parameters, `quantiles` (L, K) of the scores at LEVELS, of so many `sets`; to compare with,
+    `constant` (L, K): half the widths, in unit parameters, of intervals of one width for all traces."""
 
     offset: np.ndarray
     quantiles: np.ndarray
     sets: int
+    constant: np.ndarray
 
     def half_widths(self, spread):
         """Half the widths (L, N, K), in unit parameters, of intervals for answers with a spread (N, K) over the members."""
@@ -49,17 +51,20 @@ class Calibration:
             "offset": self.offset.tolist(),
             "quantiles": self.quantiles.tolist(),
             "sets": self.sets,
+            "constant": self.constant.tolist(),
         }
 
 
-UNCALIBRATED = Calibration(np.zeros(1), np.full((len(LEVELS), 1), np.inf), 0)  # all that is known is the range
+NO_BOUND = np.full((len(LEVELS), 1), np.inf)
+UNCALIBRATED = Calibration(np.zeros(1), NO_BOUND, 0, NO_BOUND)  # all that is known is the range
 
 
 def calibration_from(held: dict) -> Calibration:
     """The inverse of `to_json`; raises ValueError for other levels."""
     if held["levels"] != list(LEVELS):
         raise ValueError(f"levels {held['levels']} in place of {list(LEVELS)}")
-    return Calibration(np.array(held["offset"], float), np.array(held["quantiles"], float), int(held["sets"]))
+    offset, quantiles, constant = (np.array(held[key], float) for key in ("offset", "quantiles", "constant"))
+    return Calibration(offset, quantiles, int(held["sets"]), constant)
 
 
 def calibrate(answers, truth) -> Calibration:
@@ -72,7 +77,8 @@ def calibrate(answers, truth) -> Calibration:
     few = max(1, len(truth) // 10)
     offset = _offset(errors[:few], spread[:few])
     scores = errors[few:] / np.maximum(spread[few:] + offset, 1e-6)
-    return Calibration(offset, np.stack([_quantile(scores, level) for level in LEVELS]), len(scores))
+    quantiles, constant = (np.stack([_quantile(x, level) for level in LEVELS]) for x in (scores, errors[few:]))
+    return Calibration(offset, quantiles, len(scores), np.minimum(constant, WHOLE))
 
 
 def _middle(answers):

@@ -92,7 +92,8 @@ def test_evaluate_says_how_good_it_is(command, izhikevich_run, ensemble, tmp_pat
     done = command("evaluate", izhikevich_run, "-e", ensemble, "-o", tmp_path / "e")
     assert done.returncode == 0, done.stderr
     assert "mean square error 0." in done.stdout and "(guessing the middle: 0.333), 60 traces" in done.stdout
-    assert {p.name for p in (tmp_path / "e").iterdir()} == {"evaluation.json", "predicted.png", "correlation.png"}
+    pictures = {f"{name}.png" for name in ("predicted", "residuals", "distributions", "correlation", "learning")}
+    assert {p.name for p in (tmp_path / "e").iterdir()} == {"evaluation.json", *pictures}
     held = json.loads((tmp_path / "e" / "evaluation.json").read_text())
     for name in "abcd":
         (line,) = [line for line in done.stdout.splitlines() if line.startswith(f"{name} ")]

@@ -38,8 +38,15 @@ def test_they_are_narrower_than_constant_ones_where_the_spread_tells_the_error()
     made = calibrate(*members(random, 5000, UNEVEN["of any size"])[::-1])
     truth, answers = members(random, 5000, UNEVEN["of any size"])
     width = 2 * made.half_widths(answers.std(axis=0)).mean(axis=1)
-    constant = 2 * np.quantile(np.abs(answers.mean(axis=0) - truth), LEVELS, axis=0)
-    assert (width[2:] < 0.9 * constant[2:]).all()
+    assert (width[2:] < 0.9 * 2 * made.constant[2:]).all()
+
+
+def test_constant_ones_hold_as_often_too():
+    random = np.random.default_rng(4)
+    made = calibrate(*members(random, 5000, UNEVEN["of any size"])[::-1])
+    truth, answers = members(random, 20_000, UNEVEN["of any size"])
+    inside = np.abs(np.clip(answers.mean(axis=0), -1, 1) - truth) <= made.constant[:, None]
+    assert np.abs(inside.mean(axis=1) - np.array(LEVELS)[:, None]).max() < 0.02
 
 
 @settings(max_examples=50, deadline=None)
@@ -69,8 +76,9 @@ def test_without_calibration_all_that_is_known_is_the_range():
 
 
 def test_a_calibration_survives_json_and_other_levels_are_refused():
-    made = Calibration(np.array([0.1, 0.2]), np.arange(8.0).reshape(4, 2), 77)
+    made = Calibration(np.array([0.1, 0.2]), np.arange(8.0).reshape(4, 2), 77, np.arange(8.0, 16).reshape(4, 2))
     again = calibration_from(made.to_json())
     assert np.array_equal(again.quantiles, made.quantiles) and again.sets == 77
+    assert np.array_equal(again.constant, made.constant)
     with pytest.raises(ValueError, match="levels"):
         calibration_from({**made.to_json(), "levels": [0.5]})

@@ -1,10 +1,13 @@
 """An evaluation of errors that are known says what they are."""
 
+import json
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
 from nrn_mlfit.evaluate import Evaluation, write
-from nrn_mlfit.report.evaluation import correlation_picture, truth_picture
+from nrn_mlfit.report.evaluation import correlation_picture, distribution_picture, error_picture, truth_picture
 
 SETS = 20_000
 
@@ -29,6 +32,7 @@ def found():
         truth=truth,
         members=np.stack([middle - 0.01, middle + 0.01]),
         bounds={0.68: np.stack([middle - half, middle + half])},
+        constant={0.68: np.array([0.1, 1.0, 0.3, 0.15])},
         score=np.linspace(0, 1, SETS),
         threshold=0.9,
     )
@@ -59,9 +63,21 @@ def test_the_error_by_the_true_value(found):
     assert np.isnan(rms[0, 0]) and rms[4:6, 0] == pytest.approx([0.1, 0.1], rel=0.1)
 
 
+def test_the_raw_spread_of_the_members_holds_as_often_as_a_gaussian_of_that_width_says(found):
+    """The members differ by 0.02, the errors of a have a standard deviation of 0.1: 0.0099 of them either way."""
+    assert found.raw[0.68][0] == pytest.approx(2 * (NormalDist(0, 0.1).cdf(0.00994) - 0.5), abs=0.01)
+
+
+def test_widths_are_told_in_percent_and_against_one_width_for_all(found):
+    assert found.width_percent[0.68][:2] == pytest.approx([10, 50])
+    assert found.against_constant[0.68] == pytest.approx([1, 0.5, 0.5, 1], abs=0.03)
+
+
 def test_files_and_pictures_are_whole(found, tmp_path):
     write(found, tmp_path)
-    truth_picture(found, tmp_path / "t.png", "toy")
-    correlation_picture(found, tmp_path / "c.png", "toy")
-    assert all((tmp_path / name).stat().st_size > 5000 for name in ("t.png", "c.png"))
-    assert (tmp_path / "evaluation.json").stat().st_size > 500
+    pictures = [truth_picture, correlation_picture, error_picture, distribution_picture]
+    for picture in pictures:
+        picture(found, tmp_path / f"{picture.__name__}.png", "toy")
+        assert (tmp_path / f"{picture.__name__}.png").stat().st_size > 5000
+    rows = json.loads((tmp_path / "evaluation.json").read_text())["parameters"]
+    assert rows["b"]["r2"] == pytest.approx(0, abs=0.03) and rows["c"]["against_constant"]["0.68"] < 0.6
