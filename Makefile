@@ -24,7 +24,7 @@ test: $(READY)
 chaos: $(READY)
 	NRN_MLFIT_CHAOS=1 $(RUN)python -m pytest tests/chaos
 
-# The ensembles that come with the package, anew: hours, in pieces; what is there in ENSEMBLES is not done again.
+# The ensembles that come with the package, anew: an hour or two, in pieces; what is there in ENSEMBLES is not done again.
 ENSEMBLES ?= ensembles
 ensembles: $(READY)
 	$(RUN)python benchmarks/ensembles.py --work $(ENSEMBLES)

@@ -2,7 +2,7 @@
 
     python benchmarks/ensembles.py --work FOLDER [CELL...]
 
-Some hours on two cores, in pieces: what is there is not done again, a network that is finished is kept, one that was broken
+An hour or two on two cores, in pieces: what is there is not done again, a network that is finished is kept, one that was broken
 off goes on. The traces that judge are of a seed of their own.
 """
 
@@ -21,7 +21,7 @@ from nrn_mlfit.learn.ensemble import Ensemble
 
 SHIPPED = Path(__file__).parents[1] / "nrn_mlfit" / "ensembles"
 JUDGING, JUDGING_SEED = 20_000, 2
-SHIFTED = 2000  # traces of each shift
+SHIFTED = 1000  # traces of each shift
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Recipe:
     """How many traces an ensemble learns from, how long, and how many networks it has."""
 
     traces: int = 200_000
-    minutes: float = 50
+    minutes: float = 13
     folds: int = 4
     design: str = "residual"
 
 
-RECIPES = {"mainen": Recipe(), "ball_two_sticks": Recipe(), "izhikevich": Recipe(minutes=20)}
+RECIPES = {"mainen": Recipe(), "ball_two_sticks": Recipe(minutes=9), "izhikevich": Recipe(minutes=4)}
 
 
 def main():

@@ -60,7 +60,7 @@ def _told(found):
         yield _row(name, *numbers)
     yield f"mean square error {found.mse.mean():.4f} (guessing the middle: 0.333), {len(found.truth)} traces"
     for name in found.unconstrained:
-        yield f"this stimulus does not constrain {name}: R2 below 0.1"
+        yield f"this stimulus does not constrain {name}, as far as these networks can tell: R2 below 0.1"
     for one, other, correlation in found.pairs[:5]:
         sign = "together" if correlation > 0 else "against each other"
         yield f"errors of {one} and {other} go {sign} (correlation {correlation:.2f})"

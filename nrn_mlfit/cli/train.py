@@ -11,7 +11,7 @@ from nrn_mlfit.cli.options import any_path, become_mpi_job, say
 @click.option("-o", "--output", metavar="ENSEMBLE", type=any_path, required=True, help="New folder for the ensemble.")
 @click.option(
     "--design",
-    default="golden203",
+    default="residual",
     show_default=True,
     help="residual, model1, golden203, 693, 410, 335, or the path of a YAML file.",
 )

@@ -66,7 +66,11 @@ def _tested(held: dict) -> list[str]:
     return [
         f"## On {held['traces']} other traces\n\nNo network learned from them and nothing was chosen or calibrated by them. Mean "
         f"square error {held['mse']:.4f}"
-        + (f"; this stimulus does not constrain {', '.join(loose)}." if loose else "."),
+        + (
+            f"; as far as these networks can tell, this stimulus does not constrain {', '.join(loose)}."
+            if loose
+            else "."
+        ),
         "\n".join(errors),
         "## Do the intervals hold\n\nThe share of those traces, in %, whose true value lies in the interval of the nominal "
         "level; in that of the raw\nspread of the networks, which is too narrow; and the mean width of the 90 % interval, 1 "

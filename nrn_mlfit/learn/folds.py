@@ -50,7 +50,7 @@ class Settings:
 def train(
     corpus: Corpus,
     ensemble: Path | str,
-    design: Design | str = "golden203",
+    design: Design | str = "residual",
     settings: Settings | None = None,
     report: progress.Report = progress.silent,
 ) -> Ensemble:

@@ -96,7 +96,7 @@ def test_evaluate_says_how_good_it_is(command, izhikevich_run, ensemble, tmp_pat
     assert {p.name for p in (tmp_path / "e").iterdir()} == {"evaluation.json", *pictures}
     held = json.loads((tmp_path / "e" / "evaluation.json").read_text())
     for name in "abcd":
-        (line,) = [line for line in done.stdout.splitlines() if line.startswith(f"{name} ")]
+        line, _ = (line for line in done.stdout.splitlines() if line.startswith(f"{name} "))
         assert float(line.split()[1]) == pytest.approx(held["parameters"][name]["r2"], abs=6e-4)
     again = command("evaluate", izhikevich_run, "-e", ensemble, "-o", tmp_path / "e")
     assert again.returncode == 2 and "already there and not empty" in again.stderr

@@ -315,7 +315,9 @@ def judged() -> dict:
 def test_the_card_of_a_judged_ensemble_tells_the_verdicts(small_ensemble, tmp_path):
     replace(small_ensemble, record={**small_ensemble.record, "judged": judged()}).save(tmp_path / "judged")
     card = (tmp_path / "judged" / "MODEL_CARD.md").read_text()
-    assert "Mean square error 0.0123; this stimulus does not constrain amplitude." in " ".join(card.split())
+    assert "0.0123; as far as these networks can tell, this stimulus does not constrain amplitude." in " ".join(
+        card.split()
+    )
     assert "| tau | 0.991 | 0.5 | ms | 2.75 |" in card
     assert "| tau | 51.2 | 68.4 | 41.0 | 0.83 |" in card
     assert "| a flat line | 0.876 | 54.3 | the answers lie |" in card
