@@ -57,7 +57,7 @@ def make(cell: str, recipe: Recipe, work: Path, ranks: int):
     train = ["train", training, *budget, "--weights", "float16", "-j", ranks, "-o", trained]
     if not trained.is_dir():
         nrn_mlfit(*train)
-    if not (work / "evaluation").is_dir():
+    if not (work / "evaluation" / "evaluation.json").is_file():
         nrn_mlfit("evaluate", judging, "-e", trained, "-o", work / "evaluation")
     ensemble = Ensemble.load(trained)
     judged = {
