@@ -2,8 +2,9 @@
 
     python examples/01_demo/demo.py [--output demo]
 
-For two cells it simulates a training set and cells that the networks never see, trains a small ensemble, fits the
-unseen ones, and runs each fit in plain NEURON. Then, with a real recording at hand, one try at that.
+With the ensemble of the Mainen cell that comes with the package it fits cells that the networks have never seen, and runs each
+fit in plain NEURON. For two other cells it first simulates a training set and trains a small ensemble. Then, with a real
+recording at hand, one try at that.
 """
 
 import os
@@ -26,16 +27,16 @@ GUESS = 100 / np.sqrt(12)  # rms error in % of the range of always saying the mi
 
 @dataclass(frozen=True)
 class Part:
-    """How much of what the demo does for one cell."""
+    """How much of what the demo does for one cell; without traces the ensemble is the one that comes with the package."""
 
     cell: str
-    traces: int
-    minutes: float
+    traces: int = 0
+    minutes: float = 0.0
     design: str = "model1"
     folds: int = 2
 
 
-PARTS = (Part("izhikevich", 3000, 1.2), Part("ball_two_sticks", 3000, 1.6))
+PARTS = (Part("mainen"), Part("izhikevich", 3000, 1.2), Part("ball_two_sticks", 3000, 1.6))
 REAL = Part("mainen", 400, 0.8)
 
 
@@ -54,12 +55,14 @@ def learn(part: Part, folder: Path, *stimulus):
 
 
 def demonstrate(part: Part, folder: Path):
-    """One cell: learn, then fit cells that were never seen."""
-    learn(part, folder)
+    """One cell: learn, unless that has been done, then fit cells that were never seen."""
+    if part.traces:
+        learn(part, folder)
+    trained = folder / "ensemble" if part.traces else part.cell
     nrn_mlfit("simulate", part.cell, "-n", 100, "--seed", 2, "-j", 2, "-o", folder / "unseen")
     shard = folder / "unseen" / shards.name_of(0)
-    nrn_mlfit("fit", shard, "--sweep", 0, "-e", folder / "ensemble", "-o", folder / "fits" / "0")
-    ensemble = Ensemble.load(folder / "ensemble")
+    nrn_mlfit("fit", shard, "--sweep", 0, "-e", trained, "-o", folder / "fits" / "0")
+    ensemble = Ensemble.load(trained)
     fits = [results.again(folder / "fits" / "0")]
     for row in range(1, FITTED):
         recording = read(shard, row)
@@ -91,7 +94,7 @@ def show(part: Part, fits, rms):
             f"  cell {r.folder.name}: {r.fit.verdict}; re-simulated in NEURON: rms {c.rms:.1f} mV, "
             f"{c.spikes_simulated} spikes for {c.spikes_recorded}, coincidence {c.coincidence:.2f}"
         )
-    print(f"look at {fits[0].folder / 'fit.png'} and {fits[0].folder.parents[1] / 'ensemble' / 'learning.png'}")
+    print(f"look at {fits[0].folder / 'fit.png'}")
     print(f"open in NEURON: cd {fits[0].folder} && nrnivmodl mod && nrngui fit.hoc")
 
 
@@ -122,7 +125,7 @@ def find_recording() -> Path | None:
     help="What an earlier demo left there is replaced.",
 )
 def main(output):
-    """Run the whole way for two cells, and for a real recording where there is one."""
+    """Run the whole way for three cells, and for a real recording where there is one."""
     began = time.monotonic()
     for name in (*(part.cell for part in PARTS), "recording"):
         shutil.rmtree(output / name, ignore_errors=True)

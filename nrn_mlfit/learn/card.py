@@ -44,11 +44,12 @@ files), cell/ (the NEURON cell). Trained with {_versions(ensemble)}.
 def _judged(ensemble) -> str:
     """What came of judging it by traces of its own kind and of others, if that was done."""
     held = ensemble.record.get("judged")
-    return "\n\n" + "\n\n".join([*_tested(held["evaluation"]), *_alarms(held)]) if held else ""
+    return "\n\n" + "\n\n".join([*_tested(held["evaluation"], ensemble.space.names), *_alarms(held)]) if held else ""
 
 
-def _tested(held: dict) -> list[str]:
-    rows, levels = held["parameters"], list(next(iter(held["parameters"].values()))["coverage"])
+def _tested(held: dict, names: list[str]) -> list[str]:
+    rows = {name: held["parameters"][name] for name in names}
+    levels = list(rows[names[0]]["coverage"])
     errors = ["| parameter | R2 | rms error | unit | % of range |", "|---|---|---|---|---|"]
     covers = [
         "| parameter | "

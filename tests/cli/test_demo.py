@@ -17,14 +17,16 @@ def demo():
     return module
 
 
-def test_one_cell_goes_the_whole_way(demo, tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize(("cell", "budget"), [("izhikevich", (200, 0.1)), ("mainen", ())])
+def test_one_cell_goes_the_whole_way(demo, cell, budget, tmp_path, monkeypatch, capfd):
+    """By an ensemble of its own, or by the one that comes with the package."""
     pytest.importorskip("mpi4py", reason="the demo simulates under MPI")
     monkeypatch.chdir(tmp_path)
-    demo.demonstrate(demo.Part("izhikevich", 200, 0.1), Path("izhikevich"))
+    demo.demonstrate(demo.Part(cell, *budget), Path(cell))
     shown = capfd.readouterr().out
-    assert "izhikevich: true and fitted values of cells the networks never saw" in shown
+    assert f"{cell}: true and fitted values of cells the networks never saw" in shown
     for row in range(demo.FITTED):
-        folder = tmp_path / "izhikevich" / "fits" / str(row)
+        folder = tmp_path / cell / "fits" / str(row)
         assert {"fit.json", "fit.hoc", "fit.png", "comparison.json", "mod"} <= {p.name for p in folder.iterdir()}
         assert f"cell {row}: " in shown
 
