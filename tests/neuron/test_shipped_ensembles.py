@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from nrn_mlfit import cells, shards
-from nrn_mlfit.cli import main
+from nrn_mlfit import cells, shards, simulate
 from nrn_mlfit.learn import Ensemble, shipped
 
 CELLS = ["ball_two_sticks", "izhikevich", "mainen"]
@@ -21,9 +19,7 @@ def ensemble(request):
 def unseen(ensemble, tmp_path_factory):
     """A run of cells that no network has met."""
     folder = tmp_path_factory.mktemp("unseen") / "run"
-    words = ["simulate", ensemble.record["cell"], "-n", str(SETS), "--seed", str(SEED), "-o", str(folder)]
-    done = CliRunner().invoke(main, words)
-    assert done.exit_code == 0, done.output
+    simulate(cells.load(ensemble.record["cell"]), samples=SETS, folder=folder, seed=SEED)
     return folder
 
 
