@@ -11,6 +11,11 @@ def names() -> list[str]:
 
 
 def find(ensemble: Path | str) -> Path:
-    """The folder of an ensemble: as given if it is there, else the shipped one of that name, else as given."""
+    """The folder of an ensemble: as given if one is there, else the shipped one of that name, else as given.
+
+    A folder that has the name of a cell, and holds its runs or fits, does not stand before the shipped one.
+    """
     given = Path(ensemble)
-    return FOLDER / given.name if not given.exists() and str(ensemble) in names() else given
+    if (given / "ensemble.json").is_file() or str(ensemble) not in names():
+        return given
+    return FOLDER / given.name

@@ -299,6 +299,8 @@ def test_a_name_is_that_of_a_shipped_ensemble_unless_a_folder_has_it(monkeypatch
     assert shipped.names() == ["decay"]
     assert shipped.find("decay") == saved
     (tmp_path / "decay").mkdir()
+    assert shipped.find("decay") == saved  # of runs, perhaps
+    (tmp_path / "decay" / "ensemble.json").write_text("{}")
     assert shipped.find("decay") == Path("decay")
     assert "those that come with nrn_mlfit are decay" in refusal(tmp_path / "none")
 
