@@ -66,8 +66,11 @@ class Evaluation:
 
     @property
     def correlation(self):
-        """The correlation (K, K) of the residuals."""
-        return np.corrcoef(self.residuals, rowvar=False)
+        """The correlation (K, K) of the residuals; 0 where they do not vary, as those of one trace."""
+        centred = self.residuals - self.residuals.mean(axis=0)
+        size = np.sqrt((centred**2).sum(axis=0))
+        centred = centred / np.where(size > 0, size, 1)
+        return centred.T @ centred
 
     @property
     def pairs(self) -> list[tuple[str, str, float]]:

@@ -1,6 +1,7 @@
 """An evaluation of errors that are known says what they are."""
 
 import json
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -71,6 +72,37 @@ def test_the_raw_spread_of_the_members_holds_as_often_as_a_gaussian_of_that_widt
 def test_widths_are_told_in_percent_and_against_one_width_for_all(found):
     assert found.width_percent[0.68][:2] == pytest.approx([10, 50])
     assert found.against_constant[0.68] == pytest.approx([1, 0.5, 0.5, 1], abs=0.03)
+
+
+def part(found, sets, parameters):
+    """The evaluation of the first of its traces and parameters."""
+    kept = np.s_[:sets, :parameters]
+    return replace(
+        found,
+        names=found.names[:parameters],
+        widths=found.widths[:parameters],
+        units=found.units[:parameters],
+        truth=found.truth[kept],
+        members=found.members[:, *kept],
+        bounds={level: ends[:, *kept] for level, ends in found.bounds.items()},
+        constant={level: half[:parameters] for level, half in found.constant.items()},
+        score=found.score[:sets],
+    )
+
+
+def test_a_cell_with_one_parameter_has_no_pairs(found):
+    lone = part(found, SETS, 1)
+    assert lone.correlation == pytest.approx(np.ones((1, 1))) and lone.pairs == []
+
+
+def test_errors_of_one_trace_are_not_correlated(found, tmp_path):
+    lone = part(found, 1, 4)
+    write(lone, tmp_path)
+    assert not lone.correlation.any() and (tmp_path / "evaluation.json").is_file()
+
+
+def test_the_correlation_is_pearsons(found):
+    assert found.correlation == pytest.approx(np.corrcoef(found.residuals, rowvar=False))
 
 
 def test_files_and_pictures_are_whole(found, tmp_path):
