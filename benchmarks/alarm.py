@@ -20,7 +20,7 @@ import numpy as np
 from alarm_shifts import CHANGES, DROPPED, FLAT, LATER, variants
 
 from nrn_mlfit import cells, recordings
-from nrn_mlfit.errors import EnsembleError, RecordingError
+from nrn_mlfit.errors import RecordingError
 from nrn_mlfit.learn.alarm import SIGNALS
 from nrn_mlfit.learn.ensemble import Ensemble
 from nrn_mlfit.shards import load_runs, open_run, to_counts, to_millivolts
@@ -58,7 +58,7 @@ def study(ensemble: Ensemble, run: Path, work: Path, sets=2000, output=None, fol
     Raises EnsembleError if `run` is not of the ensemble's cell and stimulus. That no network has learned from it is for the
     caller to see to: an ensemble does not keep the seeds of what it has learned from.
     """
-    check(ensemble, run)
+    ensemble.check_own_run(open_run(run))
     own = millivolts([run], sets)
     distances = distances_of(ensemble, own)
     known = rows(output)
@@ -73,14 +73,6 @@ def study(ensemble: Ensemble, run: Path, work: Path, sets=2000, output=None, fol
                 file.write(json.dumps(known[-1]) + "\n")
         print(line(known[-1]), file=sys.stderr, flush=True)
     return known
-
-
-def check(ensemble, run):
-    """Raises EnsembleError for a run of another cell or stimulus than the ensemble's."""
-    held = open_run(run)
-    ensemble.check_run(held)
-    if held.manifest["cell_hash"] != ensemble.record["cell_hash"]:
-        raise EnsembleError(f"{run}: of another cell than the ensemble's; name a run of its own cell")
 
 
 def millivolts(folders, sets):

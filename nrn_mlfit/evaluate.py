@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nrn_mlfit import progress, shards, textfile
-from nrn_mlfit.errors import EnsembleError
 
 if TYPE_CHECKING:
     from nrn_mlfit.learn import Ensemble
@@ -82,6 +81,7 @@ class Evaluation:
 
     @property
     def unconstrained(self) -> list[str]:
+        """The parameters that this stimulus does not constrain, as far as these networks can tell."""
         return [name for name, r2 in zip(self.names, self.r2, strict=True) if r2 < UNKNOWN]
 
     @property
@@ -137,9 +137,7 @@ def evaluate(
     """
     runs = [shards.open_run(Path(folder)) for folder in folders]
     for run in runs:
-        ensemble.check_run(run)
-        if run.manifest["cell_hash"] != ensemble.record["cell_hash"]:
-            raise EnsembleError(f"{run.folder}: is of another cell than the ensemble's; `nrn-mlfit predict` takes it")
+        ensemble.check_own_run(run)
     meter = progress.Meter(sum(count for run in runs for _, count in run.spans), "traces", report)
     answers, truth, score, done = [], [], [], 0
     for owner, path in ((run, path) for run in runs for path in run.shards):
@@ -194,6 +192,7 @@ def write(found: Evaluation, folder: Path):
         "traces": len(found.truth),
         "mse": float(found.mse.mean()),
         "alarms": found.alarms,
+        "unconstrained": found.unconstrained,
         "truth_bins": centres.tolist(),
         "correlation": found.correlation.tolist(),
         "parameters": rows,

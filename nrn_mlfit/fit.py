@@ -193,8 +193,8 @@ def _scale(ensemble, recording):
 
 
 def _strange(ensemble, look):
-    score, (name, distance) = float(ensemble.score(look)[0]), ensemble.strangest(look)
-    if score > ensemble.alarm.threshold:
+    name, distance = ensemble.strangest(look)
+    if distance > ensemble.alarm.threshold:
         yield (
             f"the trace is not like those that were trained on: {name} (score {distance:.1f}, alarm from "
             f"{ensemble.alarm.threshold:.1f})"

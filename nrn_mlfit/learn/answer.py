@@ -1,8 +1,11 @@
 """What an ensemble says of traces, in physical units."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+
+ARRAYS = ("values", "spread", "score", "unit_par")  # a row a trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,16 +34,8 @@ class Answer:
     def of(self, row: int) -> "Answer":
         """The answer to one of the traces."""
         bounds = {level: ends[:, row] for level, ends in self.bounds.items()}
-        return Answer(
-            self.names,
-            self.units,
-            self.values[row],
-            self.spread[row],
-            bounds,
-            self.score[row],
-            self.threshold,
-            self.unit_par[row],
-        )
+        arrays: dict[str, Any] = {name: getattr(self, name)[row] for name in ARRAYS}
+        return replace(self, bounds=bounds, **arrays)
 
     def __str__(self) -> str:
         if self.values.ndim > 1:
@@ -51,11 +46,8 @@ class Answer:
         return "\n".join([*lines, f"score {self.score:.2f}, alarm from {self.threshold:.2f}"])
 
 
-def joined(parts: list[Answer]) -> Answer:
+def join_answers(parts: list[Answer]) -> Answer:
     """The answers to several blocks of traces as one."""
-    first = parts[0]
-    values, spread, score, unit_par = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "spread", "score", "unit_par")
-    )
-    bounds = {level: np.concatenate([part.bounds[level] for part in parts], axis=1) for level in first.bounds}
-    return Answer(first.names, first.units, values, spread, bounds, score, first.threshold, unit_par)
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
+    bounds = {level: np.concatenate([part.bounds[level] for part in parts], axis=1) for level in parts[0].bounds}
+    return replace(parts[0], bounds=bounds, **arrays)

@@ -63,7 +63,7 @@ def _tested(held: dict, names: list[str]) -> list[str]:
         )
         shares = " | ".join(f"{100 * row['coverage'][level]:.1f}" for level in levels)
         covers.append(f"| {name} | {shares} | {100 * row['raw']['0.68']:.1f} | {row['against_constant']['0.9']:.2f} |")
-    loose = [name for name, row in rows.items() if row["r2"] < 0.1]
+    loose = held["unconstrained"]
     return [
         f"## On {held['traces']} other traces\n\nNo network learned from them and nothing was chosen or calibrated by them. Mean "
         f"square error {held['mse']:.4f}"

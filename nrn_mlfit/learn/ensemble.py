@@ -7,17 +7,16 @@ import numpy as np
 import torch
 
 from nrn_mlfit.errors import EnsembleError
-from nrn_mlfit.learn import look as looks
 from nrn_mlfit.learn import shipped, storage
 from nrn_mlfit.learn.alarm import SIGNALS, SILENT, Alarm
-from nrn_mlfit.learn.answer import Answer, joined
+from nrn_mlfit.learn.answer import Answer, join_answers
 from nrn_mlfit.learn.intervals import LEVELS, UNCALIBRATED, Calibration
-from nrn_mlfit.learn.look import Look
+from nrn_mlfit.learn.look import Look, join_looks
 from nrn_mlfit.learn.networks import Design, TraceCNN
 from nrn_mlfit.learn.scaling import TraceScaler
 from nrn_mlfit.learn.traits import traits_of
 from nrn_mlfit.parameters import ParameterSpace
-from nrn_mlfit.shards import MV_PER_COUNT, Run
+from nrn_mlfit.shards import Run, to_counts, to_millivolts
 from nrn_mlfit.stimuli import Protocol
 
 SETS_AT_ONCE = 64
@@ -70,8 +69,8 @@ class Ensemble:
         single = held.ndim in (1, 3)
         held = held[None] if single else held
         held = held[:, None, None] if held.ndim == 2 else held
-        blocks = [self.answer(self.look(held[low : low + BLOCK])) for low in range(0, max(1, len(held)), BLOCK)]
-        found = joined(blocks)
+        parts = [held[low : low + BLOCK] for low in range(0, max(1, len(held)), BLOCK)]
+        found = join_answers([self.answer(self.look(part)) for part in parts])
         return found.of(0) if single else found
 
     def answer(self, look: Look) -> Answer:
@@ -107,9 +106,8 @@ class Ensemble:
         if not np.isfinite(volts).all():
             raise EnsembleError("the voltages hold NaN or infinite samples; cut or mend the recording")
         rows = _as_stored(volts).reshape(len(volts), volts.shape[1] * volts.shape[2], volts.shape[3])
-        return looks.joined(
-            [self._look(rows[low : low + SETS_AT_ONCE]) for low in range(0, max(1, len(rows)), SETS_AT_ONCE)]
-        )
+        parts = [rows[low : low + SETS_AT_ONCE] for low in range(0, max(1, len(rows)), SETS_AT_ONCE)]
+        return join_looks([self._look(part) for part in parts])
 
     def intervals(self, answers) -> dict[float, np.ndarray]:
         """The ends (2, N, K), in unit parameters, of the intervals that hold the truth with a probability of 0.5, 0.68, 0.9
@@ -143,6 +141,12 @@ class Ensemble:
         if probes != len(self.probes):
             raise EnsembleError(f"{run.folder}: {probes} probes, the ensemble needs {len(self.probes)}")
 
+    def check_own_run(self, run: Run):
+        """Raises EnsembleError as `check_run` does, and for a run of another cell, whose parameters mean something else."""
+        self.check_run(run)
+        if run.manifest["cell_hash"] != self.record["cell_hash"]:
+            raise EnsembleError(f"{run.folder}: is of another cell than the ensemble's; `nrn-mlfit predict` takes it")
+
     def provenance(self) -> dict:
         """Where answers come from, as JSON-ready values that go into every fit."""
         kept = ("cell", "cell_hash", "protocol_hash", "content_hash", "simulation", "traces", "versions")
@@ -163,4 +167,7 @@ class Ensemble:
 
 def _as_stored(volts):
     """Voltages in mV as a shard holds them: the alarm would hear that others are not rounded."""
-    return np.round(volts / MV_PER_COUNT).astype(np.float32) * np.float32(MV_PER_COUNT)
+    try:
+        return to_millivolts(to_counts(volts))
+    except ValueError as error:
+        raise EnsembleError(f"the voltages are {error}; give them in mV") from None

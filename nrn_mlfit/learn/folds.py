@@ -11,13 +11,14 @@ import torch
 import nrn_mlfit
 from nrn_mlfit import cells, progress, workers
 from nrn_mlfit.errors import EnsembleError
-from nrn_mlfit.learn import look, storage
+from nrn_mlfit.learn import storage
 from nrn_mlfit.learn.alarm import make_alarm
 from nrn_mlfit.learn.checkpoint import Checkpoints, trained_of
 from nrn_mlfit.learn.corpus import Corpus, Piece, count, deal
 from nrn_mlfit.learn.devices import pick_device, pick_precision
 from nrn_mlfit.learn.ensemble import Ensemble
 from nrn_mlfit.learn.intervals import calibrate
+from nrn_mlfit.learn.look import join_looks
 from nrn_mlfit.learn.networks import Design, load_design, network_of
 from nrn_mlfit.learn.scaling import fit_scaler
 from nrn_mlfit.learn.training import Budget, History, Task, Trained, train_member
@@ -170,7 +171,7 @@ def _calibrated(ensemble: Ensemble, corpus, pieces) -> Ensemble:
         probes, stimuli, length = ensemble.shape
         seen.append(ensemble.look(to_millivolts(counts.numpy()).reshape(-1, probes, stimuli, length)))
         truth.append(targets.numpy())
-    whole = look.joined(seen)
+    whole = join_looks(seen)
     calibration = calibrate(whole.answers, np.concatenate(truth))
     return replace(ensemble, calibration=calibration, alarm=make_alarm(whole))
 

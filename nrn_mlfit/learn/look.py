@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nrn_mlfit.learn import traits
-from nrn_mlfit.learn.traits import Traits
+from nrn_mlfit.learn.traits import Traits, join_traits
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,10 +21,10 @@ class Look:
         return Look(self.answers[:, rows], self.features[:, rows], self.traits[rows])
 
 
-def joined(looks: Sequence[Look]) -> Look:
+def join_looks(looks: Sequence[Look]) -> Look:
     """The looks at several blocks of traces as one."""
     return Look(
         np.concatenate([look.answers for look in looks], axis=1),
         np.concatenate([look.features for look in looks], axis=1),
-        traits.joined([look.traits for look in looks]),
+        join_traits([look.traits for look in looks]),
     )

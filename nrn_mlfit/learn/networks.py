@@ -28,7 +28,8 @@ CHOICES = {
     "norm": ("none", "batch"),
 }
 # The talk gives none. Keras's 0.001 learns slowly: after 13,000 traces in batches of 32 (Izhikevich cell, model1) it was at
-# three times the loss of 0.003; at 0.005 design 335 hardly learns. Adadelta's is Zeiler's own (arXiv 1212.5701).
+# three times the loss of 0.003; at 0.005 design 335 hardly learns. Adadelta's is Zeiler's own (arXiv 1212.5701),
+# Muon's was chosen in docs/learning.md.
 LEARNING_RATES = {"adam": 0.003, "adamw": 0.002, "nadam": 0.002, "adadelta": 1.0, "muon": 0.02}
 
 

@@ -50,7 +50,8 @@ class Muon(torch.optim.Optimizer):
 
     def _direction(self, weight):
         """The gradient with Nesterov's momentum."""
-        mean = self.state[weight].setdefault("mean", torch.zeros_like(weight))
+        state = self.state[weight]
+        mean = state["mean"] = state["mean"] if state else torch.zeros_like(weight)
         mean.mul_(MOMENTUM).add_(weight.grad)
         return weight.grad + MOMENTUM * mean
 

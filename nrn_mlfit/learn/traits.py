@@ -39,7 +39,8 @@ def traits_of(volts, curated, dt: float) -> Traits:
     return Traits(_binned(curated, width), roughness, _path(volts, dt))
 
 
-def joined(parts: list[Traits]) -> Traits:
+def join_traits(parts: list[Traits]) -> Traits:
+    """The traits of several blocks of traces as one."""
     return Traits(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Traits)))
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nrn_mlfit import cells
+from nrn_mlfit import cells, shards
 from nrn_mlfit.errors import EnsembleError, MachineError
 from nrn_mlfit.learn import Ensemble, shipped, storage
 
@@ -262,10 +262,10 @@ def test_float16_takes_half_the_space_and_answers_almost_the_same(half, small_en
 
 def test_what_was_calibrated_is_what_is_loaded(half, window):
     again, members = half
-    window = np.round(window, 2)  # as it would be stored
+    window = shards.to_millivolts(shards.to_counts(window))
     inputs = again.scaler.from_millivolts(torch.from_numpy(window.astype("float32"))).flatten(1, 2)
     with torch.inference_mode():
-        assert again.predict(window)[0] == pytest.approx(members[0](inputs).numpy(), abs=1e-5)
+        assert (again.predict(window)[0] == members[0](inputs).numpy()).all()
 
 
 def test_a_fit_of_many_traces_is_that_of_each(small_ensemble, window):
@@ -276,6 +276,19 @@ def test_a_fit_of_many_traces_is_that_of_each(small_ensemble, window):
     assert many.values[450] == pytest.approx(lone.values, rel=1e-5)
     assert many.bounds[0.9][:, 450] == pytest.approx(lone.bounds[0.9], rel=1e-5)
     assert many.score[450] == pytest.approx(lone.score, rel=1e-4)
+
+
+def test_voltages_are_taken_as_a_shard_would_hold_them(small_ensemble, window):
+    """Or else the alarm would hear that a trace straight from NEURON is not rounded."""
+    stored = shards.to_millivolts(shards.to_counts(window))
+    assert (window != stored).any()
+    fresh, kept = small_ensemble.fit(window), small_ensemble.fit(stored)
+    assert (fresh.score == kept.score).all() and (fresh.unit_par == kept.unit_par).all()
+
+
+def test_voltages_that_are_none_are_refused(small_ensemble, window):
+    with pytest.raises(EnsembleError, match="beyond .* mV; give them in mV"):
+        small_ensemble.fit(1000 * window)
 
 
 def test_a_lone_trace_may_come_as_it_is(small_ensemble, window):
@@ -311,6 +324,7 @@ def judged() -> dict:
     row |= {"raw": {"0.68": 0.41}, "against_constant": {"0.9": 0.83}}
     loose = {**row, "r2": 0.03}
     evaluation = {"traces": 20000, "mse": 0.0123, "parameters": {"tau": row, "amplitude": loose}}
+    evaluation["unconstrained"] = ["amplitude"]
     shift = {"name": "a flat line", "sets": 2000, "auroc": 0.876, "detected": 0.543, "signal": "the answers lie"}
     return {"evaluation": evaluation, "shifts": [shift], "made": "    nrn-mlfit train"}
 

@@ -1,6 +1,7 @@
 """Training finds a relation that is known, repeats itself, keeps to its budget, and survives a divergence."""
 
 import io
+import itertools
 import math
 import re
 import shutil
@@ -184,6 +185,21 @@ def test_the_weights_kept_are_those_of_the_best_epoch(task, average):
 def test_training_stops_where_validation_gets_no_better(task):
     history = train_member(task(40, noise), Budget(300)).history
     assert len(history.epochs) < 150 and history.stale == 25
+
+
+def test_a_budget_in_seconds_is_by_the_clock_that_is_given(task):
+    """One that stands still ends no training; one that runs a second at each look ends it after half as many steps."""
+    ticks = itertools.count()
+    history = train_member(task(100), Budget(1000, 20), clock=lambda: next(ticks)).history
+    assert 10 <= history.epochs[-1] * 11 <= 22  # 90 sets, batches of 8: 11 steps an epoch, some of them in validation
+    assert train_member(task(100), Budget(3, 1e-9), clock=lambda: 0.0).history.epochs[-1] == 3
+
+
+def test_weights_are_saved_as_asked_for(trained, small_design):
+    ensemble = trained(60, small_design, epochs=1, weights="float16")
+    assert ensemble.weights == "float16"
+    for value in ensemble.members[0].state_dict().values():
+        assert torch.equal(value, value.half().float())  # nothing that float16 does not hold
 
 
 # ---- Broken off and gone on with ----
