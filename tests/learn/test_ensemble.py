@@ -338,3 +338,4 @@ def test_the_card_of_a_judged_ensemble_tells_the_verdicts(small_ensemble, tmp_pa
     assert "| tau | 0.991 | 0.5 | ms | 2.75 |" in card
     assert "| tau | 51.2 | 68.4 | 41.0 | 0.83 |" in card
     assert "| a flat line | 0.876 | 54.3 | the answers lie |" in card
+    assert "## How it was made\n\n    nrn-mlfit train\n" in card

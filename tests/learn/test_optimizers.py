@@ -42,6 +42,17 @@ def test_directions_of_small_gradients_are_learned_as_fast():
     assert muon < 1000 < 3000 <= plain
 
 
+def test_a_step_has_momentum():
+    """With a gradient of zero the weights go on as before, by 0.95 of it, which Muon makes a whole step again."""
+    weight = torch.nn.Parameter(torch.zeros(4, 4))
+    optimizer = Muon([{"params": [weight]}], 0.1, 0.0, torch.float32)
+    weight.grad = torch.eye(4)
+    optimizer.step()
+    first, weight.grad = weight.detach().clone(), torch.zeros(4, 4)
+    optimizer.step()
+    assert weight.detach() == pytest.approx(2 * first, rel=1e-3)
+
+
 def test_hidden_matrices_go_to_muon_and_all_else_to_adam():
     design = Design("d", (8, 8), 5, 1, 4, (16,), optimizer="muon", learning_rate=0.02, stem=(11, 5), norm="batch")
     network = network_of(design, 1, 600, 2)

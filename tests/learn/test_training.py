@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from nrn_mlfit import shards
 from nrn_mlfit.errors import DesignError, EnsembleError
-from nrn_mlfit.learn import Design, Settings, folds, open_corpus, train
+from nrn_mlfit.learn import Design, Settings, folds, open_corpus, train, training
 from nrn_mlfit.learn.corpus import deal
 from nrn_mlfit.learn.devices import pick_device, pick_precision
+from nrn_mlfit.learn.optimizers import ADAM_SHARE, make_optimizer
 from nrn_mlfit.learn.scaling import TraceScaler
 from nrn_mlfit.learn.training import LEAST_COOL, LOSSES, Budget, History, Task, schedule, train_member
 
@@ -200,6 +201,23 @@ def test_weights_are_saved_as_asked_for(trained, small_design):
     assert ensemble.weights == "float16"
     for value in ensemble.members[0].state_dict().values():
         assert torch.equal(value, value.half().float())  # nothing that float16 does not hold
+
+
+def test_intervals_and_alarm_are_made_with_the_weights_as_they_are_saved(decay_run, small_design, tmp_path):
+    corpus, settings = open_corpus([decay_run(200)]), Settings(**QUICK, epochs=1, weights="float16")
+    ensemble = train(corpus, tmp_path / "ensemble", small_design, settings)
+    held, _ = deal(corpus.pieces, settings.folds, settings.seed)
+    again = folds._calibrated(ensemble, corpus, held)
+    assert np.array_equal(again.calibration.quantiles, ensemble.calibration.quantiles)
+    assert again.alarm.threshold == pytest.approx(ensemble.alarm.threshold, rel=1e-6)  # kept in single precision
+
+
+def test_each_group_of_weights_has_its_share_of_the_rate(task, monkeypatch):
+    made = []
+    monkeypatch.setattr(training, "make_optimizer", lambda *given: made.append(make_optimizer(*given)) or made[-1])
+    train_member(task(100, optimizer="muon"), Budget(2))
+    hidden, rest = (group["lr"] for group in made[0].param_groups)
+    assert rest == pytest.approx(ADAM_SHARE * hidden) and hidden < 0.02
 
 
 # ---- Broken off and gone on with ----

@@ -67,6 +67,8 @@ def test_the_error_by_the_true_value(found):
 def test_the_raw_spread_of_the_members_holds_as_often_as_a_gaussian_of_that_width_says(found):
     """The members differ by 0.02, the errors of a have a standard deviation of 0.1: 0.0099 of them either way."""
     assert found.raw[0.68][0] == pytest.approx(2 * (NormalDist(0, 0.1).cdf(0.00994) - 0.5), abs=0.01)
+    wider = replace(found, bounds={0.95: found.bounds[0.68]})
+    assert wider.raw[0.95][0] == pytest.approx(2 * (NormalDist(0, 0.1).cdf(0.0196) - 0.5), abs=0.01)
 
 
 def test_widths_are_told_in_percent_and_against_one_width_for_all(found):
