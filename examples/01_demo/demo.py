@@ -36,7 +36,7 @@ class Part:
     folds: int = 2
 
 
-PARTS = (Part("mainen"), Part("izhikevich", 3000, 1.2), Part("ball_two_sticks", 3000, 1.6))
+PARTS = (Part("mainen"), Part("izhikevich", 3000, 1.2, "residual"), Part("ball_two_sticks", 3000, 1.6))
 REAL = Part("mainen", 400, 0.8)
 
 
