@@ -135,13 +135,13 @@ def piece_of(recording, length_ms):
 
 
 def distances_of(ensemble, volts):
-    """Distances (N, 9) of windows (N, P, S, T) in mV, by signal."""
+    """Distances (N, 10) of windows (N, P, S, T) in mV, by signal."""
     look = ensemble.look(volts)
     return ensemble.alarm.distances(look)
 
 
 def judged(name, ensemble, own, strange) -> dict:
-    """The row of traces with distances `strange` (N, 9) beside the training kind's `own` (n, 9)."""
+    """The row of traces with distances `strange` (N, 10) beside the training kind's `own` (n, 10)."""
     scores = strange.max(axis=1)
     return {
         "name": name,

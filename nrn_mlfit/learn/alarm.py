@@ -2,7 +2,7 @@
 
 Several signals are each compared with what they are on simulated traces that no network has learned from: answers beyond
 the range, networks that disagree, features of the last hidden layer far from all others, a trace whose shape or roughness is
-far from all others, or that goes where none goes in the phase plane. A signal's distance is measured by its own tail, above
+far from all others, that rests longer than others do there, or that goes where none goes in the phase plane. A signal's distance is measured by its own tail, above
 its 95th percentile there, in units of the mean excess (Pickands, Ann. Stat. 3:119, 1975: an exponential tail), so that 1 is
 exp(-1) as rare as 0 for each of them; the score is the largest distance. One threshold lets 5 % of traces of the training kind
 give the alarm. Neither knows any trace of another kind.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nrn_mlfit.learn.look import Look
-from nrn_mlfit.learn.traits import PLANE
+from nrn_mlfit.learn.traits import LEVELS, PLANE
 
 FALSE_ALARMS = 0.05
 TAIL = 0.95  # the quantile from which on a signal's tail is measured
@@ -26,6 +26,7 @@ KEPT = 0.999  # of the variance
 LEAST_REST = 1e-4  # of the variance, beside the components: what is less is rounding
 NEAR = 0.05  # a distance so much smaller than the usual one is as good as none
 WORST = 50  # places of a path, those where the fewest others are: some ms of a trace
+STILLEST = 10  # bins, those with the least usual rests
 SIGNALS = {  # what is said of them -> the least unit of the distance: what varies less is rounding, or nothing
     "the answers lie far out": 1e-3,
     "the networks disagree": 1e-3,
@@ -35,6 +36,7 @@ SIGNALS = {  # what is said of them -> the least unit of the distance: what vari
     "the voltage's course is unusual beside its components": 0.1,
     "the voltage's roughness is unusual": 0.1,
     "the voltage's roughness is unusual beside its components": 0.1,
+    "the voltage rests longer than usual": 0.02,
     "voltage and slope are unusual": 0.02,
 }
 
@@ -74,16 +76,17 @@ def cloud_of(points) -> Cloud:
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What traces of the training kind are like: clouds of the members' `features`, of `shape` and `roughness`, and `rarity`
-    (R, PLANE), -log of the density of their paths."""
+    """What traces of the training kind are like: clouds of the members' `features`, of `shape` and `roughness`; `patience`
+    (C, LEVELS), -log of the share that rests as long or longer in a bin; `rarity` (R, PLANE), -log of the density of their paths."""
 
     features: tuple[Cloud, ...]
     shape: Cloud
     roughness: Cloud
+    patience: np.ndarray
     rarity: np.ndarray
 
     def signals(self, look: Look):
-        """The signals (N, 9) of a look, each larger for a stranger trace."""
+        """The signals (N, 10) of a look, each larger for a stranger trace."""
         pairs = zip(self.features, look.features, strict=True)
         far = [
             np.mean([cloud.distances(points) for cloud, points in pairs], axis=0),
@@ -92,21 +95,33 @@ class Known:
         ]
         beyond = np.abs(look.answers.mean(axis=0)).max(axis=1)
         spread = look.answers.std(axis=0).max(axis=1)
-        return np.column_stack(
-            [beyond, spread, np.log(np.concatenate(far, axis=1) + NEAR), self._rare(look.traits.path)]
-        )
+        rests = self.patience[np.arange(len(self.patience)), look.traits.rests]
+        path = self.rarity[np.arange(len(self.rarity))[:, None], look.traits.path].reshape(len(beyond), -1)
+        rare = _highest(rests, STILLEST), _highest(path, WORST)
+        return np.column_stack([beyond, spread, np.log(np.concatenate(far, axis=1) + NEAR), *rare])
 
-    def _rare(self, path):
-        """How rare the rarest places of paths (N, R, Q) are, (N,)."""
-        rarity = self.rarity[np.arange(len(self.rarity))[:, None], path].reshape(len(path), -1)
-        worst = min(WORST, rarity.shape[1])
-        return np.partition(rarity, -worst, axis=1)[:, -worst:].mean(axis=1)
+
+def _highest(values, count):
+    """The mean of the highest `count` of each row's values (N, C), (N,)."""
+    count = min(count, values.shape[1])
+    return np.partition(values, -count, axis=1)[:, -count:].mean(axis=1)
 
 
 def known_of(look: Look) -> Known:
     """What the traces of a look are like."""
     clouds = tuple(cloud_of(points) for points in look.features)
-    return Known(clouds, cloud_of(look.traits.shape), cloud_of(look.traits.roughness), _rarity(look.traits.path))
+    traits = look.traits
+    return Known(
+        clouds, cloud_of(traits.shape), cloud_of(traits.roughness), _patience(traits.rests), _rarity(traits.path)
+    )
+
+
+def _patience(rests):
+    """-log of the share of rests (N, C) that are of a level or a higher one, (C, LEVELS); one more is of the highest."""
+    counts = np.stack([np.bincount(column, minlength=LEVELS) for column in rests.T])
+    counts[:, -1] += 1
+    longer = counts[:, ::-1].cumsum(axis=1)[:, ::-1]
+    return (np.log(longer[:, :1]) - np.log(longer)).astype(np.float32)
 
 
 def _rarity(path):
@@ -117,7 +132,7 @@ def _rarity(path):
 
 @dataclass(frozen=True, eq=False)
 class Alarm:
-    """What is `known`; `start`, `unit` (9,): from where on a signal counts as far out, and the unit of its distance;
+    """What is `known`; `start`, `unit` (10,): from where on a signal counts as far out, and the unit of its distance;
     `threshold` of the score."""
 
     known: Known
@@ -130,12 +145,14 @@ class Alarm:
         return self.distances(look).max(axis=1)
 
     def distances(self, look: Look):
-        """How far each signal lies out, (N, 9)."""
+        """How far each signal lies out, (N, 10)."""
         return (self.known.signals(look) - self.start) / self.unit
 
 
 NOTHING = Cloud(np.zeros(1), np.zeros((1, 1)), np.ones(()))
-SILENT = Alarm(Known((), NOTHING, NOTHING, np.zeros((1, PLANE))), np.zeros(1), np.ones(1), float("inf"))
+SILENT = Alarm(
+    Known((), NOTHING, NOTHING, np.zeros((1, LEVELS)), np.zeros((1, PLANE))), np.zeros(1), np.ones(1), float("inf")
+)
 
 
 def make_alarm(look: Look) -> Alarm:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 CLOUD = ("mean", "basis", "rest")  # of an alarm.Cloud
 FORMAT = "nrn_mlfit ensemble"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MEND = "copy the whole folder again, or train again"
 
 
@@ -70,6 +70,8 @@ def _fill(ensemble: "Ensemble", folder: Path):
         "start": torch.tensor(ensemble.protocol.start),
     }
     textfile.write_atomic(folder / "stimulus.safetensors", bytes_from(stimulus))
+    intervals = {name: torch.tensor(value, dtype=torch.float64) for name, value in ensemble.calibration.arrays().items()}
+    textfile.write_atomic(folder / "intervals.safetensors", bytes_from(intervals))
     textfile.write_atomic(folder / "alarm.safetensors", bytes_from(_tensors_of(ensemble.alarm)))
     hashes = {str(path.relative_to(folder)): _hash(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     textfile.write_atomic(folder / "ensemble.json", textfile.to_json({**_described(ensemble), "files": hashes}))
@@ -106,7 +108,6 @@ def _described(ensemble: "Ensemble") -> dict:
         "t0": ensemble.protocol.t0,
         "voltage_range": list(ensemble.voltage_range),
         "validation_rms": [float(x) for x in ensemble.validation_rms],
-        "calibration": ensemble.calibration.to_json(),
         "record": ensemble.record,
     }
 
@@ -166,7 +167,7 @@ def _assemble(folder: Path, held: dict) -> dict:
         validation_rms=np.array(held["validation_rms"], float),
         cell_folder=folder / "cell",
         record=held["record"],
-        calibration=calibration_from(held["calibration"]),
+        calibration=calibration_from(_arrays(folder / "intervals.safetensors")),
         alarm=_alarm(folder, len(networks)),
     )
 
@@ -183,16 +184,21 @@ def _tensors_of(alarm: Alarm) -> dict[str, torch.Tensor]:
     clouds = {"shape": known.shape, "roughness": known.roughness}
     clouds |= {f"member-{k}": cloud for k, cloud in enumerate(known.features)}
     held = {f"{name}.{part}": getattr(cloud, part) for name, cloud in clouds.items() for part in CLOUD}
-    held |= {"rarity": known.rarity, "start": alarm.start, "unit": alarm.unit, "threshold": np.array(alarm.threshold)}
+    held |= {"patience": known.patience, "rarity": known.rarity}
+    held |= {"start": alarm.start, "unit": alarm.unit, "threshold": np.array(alarm.threshold)}
     return {name: torch.tensor(value, dtype=torch.float32).contiguous() for name, value in held.items()}
 
 
 def _alarm(folder: Path, members: int) -> Alarm:
-    held = {name: value.double().numpy() for name, value in _read(folder / "alarm.safetensors").items()}
+    held = _arrays(folder / "alarm.safetensors")
     names = ["shape", "roughness", *(f"member-{k}" for k in range(members))]
     shape, roughness, *features = (Cloud(*(held[f"{name}.{part}"] for part in CLOUD)) for name in names)
-    known = Known(tuple(features), shape, roughness, held["rarity"])
+    known = Known(tuple(features), shape, roughness, held["patience"], held["rarity"])
     return Alarm(known, held["start"], held["unit"], float(held["threshold"]))
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    return {name: value.double().numpy() for name, value in _read(path).items()}
 
 
 def _fill_in(network: TraceCNN, path: Path):

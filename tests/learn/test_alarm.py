@@ -11,7 +11,7 @@ from nrn_mlfit.learn.traits import traits_of
 
 
 def kind(random, sets, **change):
-    """A look at traces that hang on two hidden numbers, with some noise: 3 members, 20 features, 50 ms."""
+    """A look at traces that hang on two hidden numbers, with some noise, rounded: 3 members, 20 features, 50 ms."""
     hidden = random.uniform(-1, 1, (sets, 2))
     if "hidden" in change:
         hidden = change["hidden"](hidden)
@@ -21,7 +21,7 @@ def kind(random, sets, **change):
     features = np.tanh(hidden @ to_features) + random.normal(0, 0.02, (3, sets, 20))
     smooth = np.apply_along_axis(lambda x: np.convolve(x, np.hanning(60) / 30, "same"), 1, to_trace)
     traces = -60 + 10 * hidden @ smooth + random.normal(0, 0.05, (sets, 500))
-    volts = change.get("trace", lambda x: x)(traces)[:, None]
+    volts = np.round(change.get("trace", lambda x: x)(traces), 1)[:, None]
     return Look(answers, features, traits_of(volts, volts / 10, 0.1))
 
 
@@ -44,6 +44,7 @@ def test_other_traces_of_the_kind_give_as_many_false_alarms_as_promised(alarm):
         {"trace": lambda x: x + 3 * np.sin(np.arange(500) / 5)},  # something on top that no trace of the kind has
         {"trace": lambda x: x + np.random.default_rng(4).normal(0, 0.1, x.shape)},  # rougher
         {"trace": lambda x: x + 100},  # an offset
+        {"trace": lambda x: np.where(np.arange(500) // 25 == 8, x[:, 200:201], x)},  # 2.5 ms held where others go on
     ],
 )
 def test_what_is_not_of_the_kind_gives_the_alarm(alarm, change):

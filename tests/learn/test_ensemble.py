@@ -68,6 +68,7 @@ def test_the_folder_holds_what_is_promised(saved):
         "ensemble.json",
         "stimulus.safetensors",
         "alarm.safetensors",
+        "intervals.safetensors",
         "learning.png",
         "MODEL_CARD.md",
     }
@@ -184,15 +185,15 @@ def test_intervals_and_alarm_are_the_same_after_loading(saved, small_ensemble, w
 
 def test_another_format_version_is_one_sentence(saved):
     path = saved / "ensemble.json"
-    path.write_text(path.read_text().replace('"format_version": 2', '"format_version": 9'))
+    path.write_text(path.read_text().replace('"format_version": 3', '"format_version": 9'))
     assert refusal(saved) == (
-        f"{path}: is 'nrn_mlfit ensemble' version 9, this program reads 'nrn_mlfit ensemble' version 2; "
+        f"{path}: is 'nrn_mlfit ensemble' version 9, this program reads 'nrn_mlfit ensemble' version 3; "
         "use the version of nrn-mlfit that wrote it"
     )
 
 
 @pytest.mark.parametrize(
-    "key", ["calibration", "files", "design", "members", "scaler", "parameters", "probes", "protocol", "record", "dt"]
+    "key", ["files", "design", "members", "scaler", "parameters", "probes", "protocol", "record", "dt"]
 )
 def test_a_key_that_is_gone_is_one_sentence(saved, key):
     path = saved / "ensemble.json"

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nrn_mlfit.learn.intervals import LEVELS, UNCALIBRATED, Calibration, calibrate, calibration_from, coverage
+from nrn_mlfit.learn.intervals import LEVELS, UNCALIBRATED, calibrate, calibration_from, coverage
+from nrn_mlfit.learn.widths import learn_widths
 
 
 def members(random, sets, noise):
@@ -37,7 +38,7 @@ def test_they_are_narrower_than_constant_ones_where_the_spread_tells_the_error()
     random = np.random.default_rng(2)
     made = calibrate(*members(random, 5000, UNEVEN["of any size"])[::-1])
     truth, answers = members(random, 5000, UNEVEN["of any size"])
-    width = 2 * made.half_widths(answers.std(axis=0)).mean(axis=1)
+    width = 2 * made.half_widths(answers).mean(axis=1)
     assert (width[2:] < 0.9 * 2 * made.constant[2:]).all()
 
 
@@ -75,10 +76,46 @@ def test_without_calibration_all_that_is_known_is_the_range():
     assert (bounds[:, 0] == -1).all() and (bounds[:, 1] == 1).all()
 
 
-def test_a_calibration_survives_json_and_other_levels_are_refused():
-    made = Calibration(np.array([0.1, 0.2]), np.arange(8.0).reshape(4, 2), 77, np.arange(8.0, 16).reshape(4, 2))
-    again = calibration_from(made.to_json())
-    assert np.array_equal(again.quantiles, made.quantiles) and again.sets == 77
+def test_where_errors_hang_on_the_place_in_the_range_so_do_the_widths():
+    """Members that agree everywhere, but are wrong by a Gaussian error of 0.02 below and 0.3 above the middle."""
+    random = np.random.default_rng(5)
+
+    def sets(count):
+        truth = random.uniform(-1, 1, (count, 2))
+        return np.repeat((truth + random.normal(0, np.where(truth < 0, 0.02, 0.3)))[None], 3, axis=0), truth
+
+    made = calibrate(*sets(9000))
+    answers = np.repeat(np.array([[[-0.7, -0.7], [0.7, 0.7]]]), 3, axis=0)
+    low, high = made.half_widths(answers)[1]  # one standard deviation: 68 %
+    assert high == pytest.approx(0.3, rel=0.3) and (low < high / 5).all()
+
+
+def test_errors_that_nothing_tells_get_one_width_or_nearly():
+    random = np.random.default_rng(6)
+    truth = random.uniform(-1, 1, (9000, 2))
+    answers = np.repeat((truth + random.normal(0, 0.05, truth.shape))[None], 3, axis=0)
+    made = calibrate(answers, truth)
+    inside = (np.abs(truth) < 0.8).all(axis=1)  # at the ends the range cuts the errors
+    half = made.half_widths(answers[:, inside])[2]
+    assert half.std(axis=0).max() < 0.15 * half.mean()
+
+
+def test_widths_are_learned_to_the_same_bits_again_and_leave_random_numbers_alone():
+    import torch
+
+    answers = np.random.default_rng(7).normal(size=(3, 700, 2))
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    one, other = (learn_widths(answers, np.abs(answers[0])) for _ in range(2))
+    assert np.array_equal(one.of(answers), other.of(answers)) and torch.equal(state, torch.get_rng_state())
+
+
+def test_a_calibration_survives_being_arrays_and_other_levels_are_refused():
+    random = np.random.default_rng(8)
+    truth, answers = members(random, 3000, UNEVEN["of any size"])
+    made = calibrate(answers, truth)
+    again = calibration_from(made.arrays())
+    assert np.array_equal(again.bounds(answers), made.bounds(answers)) and again.sets == made.sets == 2000
     assert np.array_equal(again.constant, made.constant)
     with pytest.raises(ValueError, match="levels"):
-        calibration_from({**made.to_json(), "levels": [0.5]})
+        calibration_from({**made.arrays(), "levels": np.array([0.5])})

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nrn_mlfit.learn.traits import LOWEST, PLANE, SLOPES, STEEPEST, traits_of
+from nrn_mlfit.learn.traits import LEVELS, LOWEST, PLANE, SLOPES, STEEPEST, traits_of
 
 DT = 0.02
 
@@ -43,3 +43,16 @@ def test_no_traces_have_no_traits():
     volts = np.zeros((0, 2, 900))
     held = traits_of(volts, volts, DT)
     assert held.shape.shape == (0, 36) and held.path.shape == (0, 2, 89)
+
+
+def test_a_rest_is_told_of_in_every_bin_that_it_touches_by_its_whole_length():
+    """256 equal samples from the 480th on touch the bins of 50 samples from the 9th to the 14th: 4 levels for each doubling."""
+    trace = np.arange(9000.0)
+    trace[480:736] = -1.0
+    rests = traits(trace).rests[0]
+    assert (rests[9:15] == 4 * 8).all() and (np.delete(rests, range(9, 15)) == 0).all()
+
+
+def test_a_trace_that_is_flat_rests_for_all_its_length():
+    rests = traits(np.zeros(9000)).rests
+    assert (rests == int(4 * np.log2(9000))).all() and rests.max() < LEVELS
