@@ -50,7 +50,7 @@ def without_launcher(environment: Mapping[str, str]) -> dict[str, str]:
 class Serial:
     """One process: the work in order."""
 
-    rank, size = 0, 1
+    rank, size, neighbours = 0, 1, 1
 
     def census(self):
         return []
@@ -73,7 +73,7 @@ class Serial:
 
 
 class Mpi:
-    """The ranks of MPI_COMM_WORLD; `problem` is why this one cannot take part."""
+    """The ranks of MPI_COMM_WORLD, `neighbours` of them on this host; `problem` is why this one cannot take part."""
 
     def __init__(self, problem: str = ""):
         from mpi4py import MPI
@@ -84,6 +84,7 @@ class Mpi:
         called = self._comm.allgather((problem, os.getpid(), socket.gethostname()))
         self.absent = {rank: said for rank, (said, _, _) in enumerate(called) if said}
         self._processes = [(pid, host) for _, pid, host in called]
+        self.neighbours = sum(host == socket.gethostname() for _, host in self._processes)
         self.places = [f"process {pid} on {host}" for pid, host in self._processes]
 
     def census(self) -> list[str]:

@@ -4,6 +4,7 @@ import io
 import pickle
 import shutil
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from nrn_mlfit import textfile
 from nrn_mlfit.errors import EnsembleError, MachineError
 from nrn_mlfit.learn.training import History, Trained
+from nrn_mlfit.shards import claim
 
 ABOUT = "training.json"
 SECONDS_BETWEEN = 30.0
@@ -24,8 +26,12 @@ class Checkpoints:
     def __init__(self, ensemble: Path):
         self.folder = ensemble.parent / f".{ensemble.name}-training"
 
-    def begin(self, about: dict):
-        """Take the folder for a training; raises EnsembleError where it holds another one."""
+    def begin(self, about: dict, alone: ExitStack):
+        """Take the folder for a training, for as long as `alone` is open.
+
+        Raises EnsembleError where it holds another one, ShardError where another process has taken it.
+        """
+        alone.enter_context(claim.held(self.folder))
         path = self.folder / ABOUT
         if path.is_file() and textfile.read_json(path, EnsembleError) != about:
             raise EnsembleError(

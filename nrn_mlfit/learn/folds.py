@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -60,18 +61,19 @@ def train(
     Under an MPI launcher the ranks share the members. What is broken off goes on when the same is asked for again. With a
     budget in epochs the same seed and number of threads give the same weights, broken off or not.
 
-    Raises EnsembleError for too few traces, DesignError for a design that does not fit their length.
+    Raises EnsembleError for too few traces, DesignError for a design that does not fit their length, ShardError where another
+    process trains the same ensemble.
     """
     settings, ensemble = settings or Settings(), Path(ensemble)
     design = load_design(design) if isinstance(design, str) else design
     team = workers.connect()
-    torch.set_num_threads(max(1, torch.get_num_threads() // team.size))  # the last bits hang on it
+    torch.set_num_threads(max(1, torch.get_num_threads() // team.neighbours))  # the last bits hang on it
     team.once(lambda: storage.check_free(ensemble))
     checkpoints = Checkpoints(ensemble)
-    with team.watched():
+    with team.watched(), ExitStack() as alone:
         held, tasks = team.everywhere(lambda: _tasks(corpus, design, settings))
         budget = settings.budget(math.ceil(settings.folds / team.size))
-        team.once(lambda: checkpoints.begin(_about(corpus, design, settings)))
+        team.once(lambda: checkpoints.begin(_about(corpus, design, settings), alone))
         lines = _Lines(settings.folds, count(tasks[0].learn), report if team.rank == 0 else progress.silent)
         lines.begin(tasks[0], team.size)
 

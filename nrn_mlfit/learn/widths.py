@@ -2,8 +2,8 @@
 
 Its inputs are the members' mean and the logarithm of their spread, of all parameters; its outputs are the logarithms of the
 errors' sizes, for which it maximises the Gaussian likelihood of the errors with the mean as given (Nix & Weigend, ICNN 1994,
-eq. 4). What it says is raised to a power, a parameter each, that makes intervals the narrowest on sets it has not learned from:
-with a power of 0 all are of one width.
+eq. 4). What it says is raised to a power, one a parameter, that makes the intervals the narrowest on sets it has not learned from:
+0 makes them all of one width.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 HIDDEN = 64
-STEPS, BATCH, RATE, DECAY, DROPPED = 3000, 100, 3e-3, 0.05, 0.1
+STEPS, BATCH, RATE, DECAY, DROPPED = 2000, 200, 3e-3, 0.05, 0.1
 STEPS_A_CHECK = 100  # between two looks at what it has not learned from
 FEWEST = 500  # sets to learn from; with fewer, one width for all
 POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -54,7 +54,7 @@ def same_for_all(parameters: int) -> Widths:
 
 
 def learn_widths(answers, errors) -> Widths:
-    """Widths by the absolute errors (N, K) of answers (M, N, K), of which the last fifth chooses when to stop, and the power."""
+    """Widths by the absolute errors (N, K) of answers (M, N, K), of which the last fifth says when to stop, and the power."""
     count = len(errors) * 4 // 5
     if count < FEWEST:
         return same_for_all(errors.shape[1])
@@ -119,7 +119,7 @@ def _with_bias(layer):
 
 
 def _power(errors, logarithm):
-    """The power (K,) with which intervals that hold the errors (n, K) are the narrowest."""
+    """The power (K,) with which intervals that hold so many of the errors (n, K) are the narrowest on average."""
     sizes = np.exp(np.multiply.outer(np.array(POWERS), logarithm))  # (C, n, K)
     widths = np.quantile(errors / sizes, JUDGED_BY, axis=1) * sizes.mean(axis=1)
     return np.array(POWERS)[np.argmin(widths, axis=0)]

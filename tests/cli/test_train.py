@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 
 import pytest
 
@@ -60,6 +61,18 @@ def test_a_folder_in_use_is_refused_before_any_work(command, trained, izhikevich
     assert refused(command, izhikevich_run, "-o", folder) == (
         f"nrn-mlfit: {folder}: already there and not empty; name a new folder with -o\n"
     )
+
+
+def test_two_trainings_of_one_ensemble_are_refused(command, izhikevich_run, design, tmp_path):
+    from nrn_mlfit.shards import claim
+
+    with claim.held(tmp_path / ".new-training"):
+        said = refused(command, izhikevich_run, "--design", design, "-o", tmp_path / "new")
+    assert said == (
+        f"nrn-mlfit: {tmp_path / '.new-training'}: process {os.getpid()} on {socket.gethostname()} is writing there; wait for it, "
+        "or choose another folder with -o\n"
+    )
+    assert not (tmp_path / "new").exists()
 
 
 def test_what_is_no_run_is_refused(command, tmp_path):

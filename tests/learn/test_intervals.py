@@ -77,17 +77,17 @@ def test_without_calibration_all_that_is_known_is_the_range():
 
 
 def test_where_errors_hang_on_the_place_in_the_range_so_do_the_widths():
-    """Members that agree everywhere, but are wrong by a Gaussian error of 0.02 below and 0.3 above the middle."""
+    """Members that agree everywhere, but are wrong by a Gaussian error of 0.01 below and 0.1 above the middle."""
     random = np.random.default_rng(5)
 
     def sets(count):
         truth = random.uniform(-1, 1, (count, 2))
-        return np.repeat((truth + random.normal(0, np.where(truth < 0, 0.02, 0.3)))[None], 3, axis=0), truth
+        return np.repeat((truth + random.normal(0, np.where(truth < 0, 0.01, 0.1)))[None], 3, axis=0), truth
 
     made = calibrate(*sets(9000))
     answers = np.repeat(np.array([[[-0.7, -0.7], [0.7, 0.7]]]), 3, axis=0)
-    low, high = made.half_widths(answers)[1]  # one standard deviation: 68 %
-    assert high == pytest.approx(0.3, rel=0.3) and (low < high / 5).all()
+    low, high = made.half_widths(answers)[2]
+    assert (low < high / 4).all() and high == pytest.approx(1.645 * 0.1, rel=0.3)  # 90 % of a Gaussian
 
 
 def test_errors_that_nothing_tells_get_one_width_or_nearly():
