@@ -2,10 +2,10 @@
 
 Several signals are each compared with what they are on simulated traces that no network has learned from: answers beyond
 the range, networks that disagree, features of the last hidden layer far from all others, a trace whose shape or roughness is
-far from all others, that rests longer than others do there, or that goes where none goes in the phase plane. A signal's distance is measured by its own tail, above
-its 95th percentile there, in units of the mean excess (Pickands, Ann. Stat. 3:119, 1975: an exponential tail), so that 1 is
-exp(-1) as rare as 0 for each of them; the score is the largest distance. One threshold lets 5 % of traces of the training kind
-give the alarm. Neither knows any trace of another kind.
+far from all others, that rests longer than others do there, or that goes where none goes in the phase plane. A signal's
+distance is measured by its own tail, above its 95th percentile there, in units of the mean excess (Pickands, Ann. Stat. 3:119,
+1975: an exponential tail), so that 1 is exp(-1) as rare as 0 for each of them; the score is the largest distance. One threshold
+lets 5 % of traces of the training kind give the alarm. Neither knows any trace of another kind.
 
 Distances of features, shapes and roughness: Mahalanobis within the leading principal components, and what is left beside them
 (Lee et al., "A simple unified framework for detecting out-of-distribution samples", NeurIPS 2018; the rest as in Moya & Hush's
@@ -77,7 +77,7 @@ def cloud_of(points) -> Cloud:
 @dataclass(frozen=True, eq=False)
 class Known:
     """What traces of the training kind are like: clouds of the members' `features`, of `shape` and `roughness`; `patience`
-    (C, LEVELS), -log of the share that rests as long or longer in a bin; `rarity` (R, PLANE), -log of the density of their paths."""
+    (C, LEVELS), -log of the share that rests as long or longer in a bin; `rarity` (R, PLANE), -log of the density of paths."""
 
     features: tuple[Cloud, ...]
     shape: Cloud

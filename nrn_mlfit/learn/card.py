@@ -36,8 +36,8 @@ Learning curves: learning.png.{_judged(ensemble)}
 
 ## What is in this folder
 
-member-*.safetensors (weights), stimulus.safetensors (currents), intervals.safetensors and alarm.safetensors (what they were
-made by), ensemble.json (everything else, with the hashes of the files), cell/ (the NEURON cell). Trained with {_versions(ensemble)}.
+member-*.safetensors (weights), stimulus.safetensors (currents), intervals.safetensors and alarm.safetensors,
+ensemble.json (everything else, with the hashes of the files), cell/ (the NEURON cell). Trained with {_versions(ensemble)}.
 """
 
 

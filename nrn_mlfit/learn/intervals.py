@@ -2,8 +2,8 @@
 
 The error of a parameter is taken in units of what it is likely to be (widths.py). The quantiles of these scores on sets that
 neither the members nor the widths have learned from make intervals that hold the truth of another such set with the wanted
-probability, whatever the networks are like (Lei et al., J. Am. Stat. Assoc. 113:1094, 2018, section 5.2). They promise nothing for
-a trace of another kind.
+probability, whatever the networks are like (Lei et al., J. Am. Stat. Assoc. 113:1094, 2018, section 5.2). They promise nothing
+for a trace of another kind.
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -18,8 +18,8 @@ WHOLE = 2.0  # half the width, in unit parameters, of an interval that is sure t
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """`widths`, up to a factor; `quantiles` (L, K) of the scores at LEVELS, of so many `sets`; to compare with, `constant` (L, K):
-    half the widths, in unit parameters, of intervals of one width for all traces."""
+    """`widths`, up to a factor; `quantiles` (L, K) of the scores at LEVELS, of so many `sets`; to compare with, `constant`
+    (L, K): half the widths, in unit parameters, of intervals of one width for all traces."""
 
     widths: Widths
     quantiles: np.ndarray
@@ -38,7 +38,9 @@ class Calibration:
     def arrays(self) -> dict[str, np.ndarray]:
         """All of it as arrays by name; the inverse of `calibration_from`."""
         own = {"levels": np.array(LEVELS), "quantiles": self.quantiles, "constant": self.constant}
-        return own | {"sets": np.array(self.sets)} | {f"widths.{name}": part for name, part in asdict(self.widths).items()}
+        return (
+            own | {"sets": np.array(self.sets)} | {f"widths.{name}": part for name, part in asdict(self.widths).items()}
+        )
 
 
 NO_BOUND = np.full((len(LEVELS), 1), np.inf)

@@ -70,7 +70,9 @@ def _fill(ensemble: "Ensemble", folder: Path):
         "start": torch.tensor(ensemble.protocol.start),
     }
     textfile.write_atomic(folder / "stimulus.safetensors", bytes_from(stimulus))
-    intervals = {name: torch.tensor(value, dtype=torch.float64) for name, value in ensemble.calibration.arrays().items()}
+    intervals = {
+        name: torch.tensor(value, dtype=torch.float64) for name, value in ensemble.calibration.arrays().items()
+    }
     textfile.write_atomic(folder / "intervals.safetensors", bytes_from(intervals))
     textfile.write_atomic(folder / "alarm.safetensors", bytes_from(_tensors_of(ensemble.alarm)))
     hashes = {str(path.relative_to(folder)): _hash(path) for path in sorted(folder.rglob("*")) if path.is_file()}

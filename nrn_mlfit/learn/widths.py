@@ -2,8 +2,8 @@
 
 Its inputs are the members' mean and the logarithm of their spread, of all parameters; its outputs are the logarithms of the
 errors' sizes, for which it maximises the Gaussian likelihood of the errors with the mean as given (Nix & Weigend, ICNN 1994,
-eq. 4). What it says is raised to a power, one a parameter, that makes the intervals the narrowest on sets it has not learned from:
-0 makes them all of one width.
+eq. 4). What it says is raised to a power, one a parameter, that makes the intervals the narrowest on sets it has not learned
+from: 0 makes them all of one width.
 """
 
 from dataclasses import dataclass, replace
@@ -83,10 +83,8 @@ def _trained(inputs, errors, count):
     """The layers of the network that has learned from the first `count` sets and is the best on the others."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        network = nn.Sequential(
-            nn.Linear(inputs.shape[1], HIDDEN), nn.SiLU(), nn.Dropout(DROPPED), nn.Linear(HIDDEN, errors.shape[1])
-        )
-        first, last = network[0], network[-1]
+        first, last = nn.Linear(inputs.shape[1], HIDDEN), nn.Linear(HIDDEN, errors.shape[1])
+        network = nn.Sequential(first, nn.SiLU(), nn.Dropout(DROPPED), last)
         for start in (last.weight, last.bias):
             nn.init.zeros_(start)
         optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)

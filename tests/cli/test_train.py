@@ -69,8 +69,8 @@ def test_two_trainings_of_one_ensemble_are_refused(command, izhikevich_run, desi
     with claim.held(tmp_path / ".new-training"):
         said = refused(command, izhikevich_run, "--design", design, "-o", tmp_path / "new")
     assert said == (
-        f"nrn-mlfit: {tmp_path / '.new-training'}: process {os.getpid()} on {socket.gethostname()} is writing there; wait for it, "
-        "or choose another folder with -o\n"
+        f"nrn-mlfit: {tmp_path / '.new-training'}: process {os.getpid()} on {socket.gethostname()} is writing there; wait "
+        "for it, or choose another folder with -o\n"
     )
     assert not (tmp_path / "new").exists()
 
