@@ -1,10 +1,11 @@
 """nrn-mlfit fit"""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from nrn_mlfit.cli.options import any_path, ensemble_option, one_process, say
+from nrn_mlfit.cli.options import any_path, command_line, ensemble_option, one_process, say
 
 
 @click.command()
@@ -42,7 +43,8 @@ def _fit(ensemble, recording, stimulus):
 
     if stimulus:
         recording = fits.with_stimulus(ensemble, recording, stimulus)
-    return recording, fits.fit_recording(ensemble, recording)
+    found = fits.fit_recording(ensemble, recording)
+    return recording, replace(found, provenance={**found.provenance, "command": command_line()})
 
 
 def _many(ensemble, files, sweep, stimulus, output):
