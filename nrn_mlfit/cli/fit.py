@@ -72,4 +72,5 @@ def _print(result):
         say(f"  {line}")
     folder = Path(result.folder)
     compile_first = "nrnivmodl mod && " if (folder / "mod").is_dir() else ""
-    say(f"look at {folder / 'fit.png'}; open it in NEURON: cd {folder} && {compile_first}nrngui fit.hoc")
+    say(f"look at {folder / 'fit.png'}, or at a page: nrn-mlfit report {folder}")
+    say(f"open it in NEURON: cd {folder} && {compile_first}nrngui fit.hoc")

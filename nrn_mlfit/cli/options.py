@@ -22,6 +22,14 @@ ensemble_option = click.option(
     required=True,
     help="Folder of a trained ensemble, or the name of one that comes with nrn_mlfit (mainen).",
 )
+pictures_option = click.option(
+    "--pictures",
+    "ending",
+    type=click.Choice(["png", "pdf", "svg"]),
+    default="png",
+    show_default=True,
+    help="What kind of files the pictures in the folder are.",
+)
 
 
 def say(line: str):

@@ -83,11 +83,8 @@ def _truth(value, spread) -> str:
 
 def _constrained(value, r2) -> Html:
     word = constraint(value, r2)
-    why = (
-        f"interval {100 * width(value):.0f} % of range"
-        if r2 is None
-        else f"R2 {r2:.2f}; interval {100 * width(value):.0f} %"
-    )
+    why = f"interval {100 * width(value):.0f} %"
+    why = f"{why} of range" if r2 is None else f"R2 {r2:.2f}; {why}"
     return join([tag("strong", word, class_=f"is-{word}"), " ", tag("small", why)])
 
 

@@ -19,6 +19,7 @@ from nrn_mlfit.report.html import Html, bullets, join, paragraphs, safe, section
 
 LARGEST = 4_800_000  # bytes of a page
 MOST_STIMULI = 4  # of which traces are shown
+APART = ("versions", "made", "command", "evaluation")  # of the provenance: shown elsewhere
 DECIMALS = {"mV": 2, "ms": 2, "Hz": 1, "V/s": 1}  # of a feature
 HOW_TO_GET_EFEL = 'pip install "nrn_mlfit[efel]"'
 SECTIONS = {  # of the page, by their short names
@@ -200,14 +201,20 @@ def _provenance(shown) -> Html:
         ("ensemble and cell", {k: held[k] for k in sorted(held) if k not in APART}),
     ]
     rows = [[key, tag("code", value)] for _, part in named for key, value in _flat(part)]
-    commands = [*held.get("made", []), held.get("command", "# fitted from Python"), shown.command]
-    typed = tag("pre", tag("code", "\n".join(line for line in commands if line)), tabindex="0", aria_label="Commands")
+    typed = tag("pre", tag("code", "\n".join(_commands(shown))), tabindex="0", aria_label="Commands")
     versions = table("Versions", ["program", "version"], sorted(held.get("versions", {}).items()))
     facts = table("Recording, ensemble and cell", ["what", "value"], rows)
     return join([tag("h3", "Commands that made it"), typed, tag("h3", "Facts and hashes"), facts, versions])
 
 
-APART = ("versions", "made", "command", "evaluation")  # of the provenance: shown elsewhere
+def _commands(shown):
+    """What was typed, as lines for a shell."""
+    held = shown.fit.provenance
+    if "made" in held:
+        yield from ("# the ensemble", *held["made"])
+    yield from ("# the fit", held.get("command", "# was made from Python"))
+    if shown.command:
+        yield from ("# this page", shown.command)
 
 
 def _flat(held, before=""):

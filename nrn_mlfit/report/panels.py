@@ -6,6 +6,7 @@ loses its peak.
 
 import io
 import re
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -22,10 +23,8 @@ MOST_POINTS = 20_000  # of a path in the phase plane
 BEFORE, AFTER = 2.0, 6.0  # ms around the first spike
 HEADROOM = 3.0  # mV shown above the highest onset of a spike
 INKS = {BLACK: "var(--ink)", BLUE: "var(--fit)", GREY: "var(--soft)", PALE: "var(--recorded)"}
-BELOW, ABOVE = (
-    {"color": PALE, "linewidth": 2.2},
-    {"color": BLUE, "linewidth": 0.8},
-)  # recording, fitted cell: both seen where equal
+BELOW: dict[str, Any] = {"color": PALE, "linewidth": 2.0}  # the recording
+ABOVE: dict[str, Any] = {"color": BLUE, "linewidth": 0.9}  # the fitted cell: where they are equal both are seen
 PAGE = {
     **STYLE,
     "svg.fonttype": "none",  # text stays text
@@ -77,7 +76,7 @@ def phase_plane(recorded, simulated, dt: float, label: str) -> Html:
     with matplotlib.rc_context(PAGE):
         axes, done = _square("voltage (mV)", "dV/dt (mV/ms)")
         for trace, look in ((recorded, BELOW), (simulated, ABOVE)):
-            axes.plot(*_path(trace, spikes.slope(trace, dt)), **look)
+            axes.plot(*_path(trace, spikes.slope(trace, dt)), **{**look, "linewidth": 0.6 * look["linewidth"]})
         return done("plane", label)
 
 
