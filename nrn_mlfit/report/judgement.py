@@ -128,7 +128,11 @@ def _meaning(fit, r2) -> Html:
 def _heard(score, threshold, loud) -> Html:
     if threshold is None:
         return paragraphs(f"Score {score:.2f}. The ensemble was made from too few traces to have a threshold.")
-    said = f"The alarm speaks: {len(loud)} of its signals are loud." if loud else "The alarm is silent."
+    said = (
+        f"The alarm speaks: {len(loud)} of its signals {'is' if len(loud) == 1 else 'are'} loud."
+        if loud
+        else "The alarm is silent."
+    )
     return paragraphs(join([tag("strong", said), f" Score {score:.2f}, alarm from {threshold:.2f}."]))
 
 

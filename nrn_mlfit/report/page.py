@@ -20,6 +20,7 @@ from nrn_mlfit.report.html import Html, bullets, join, paragraphs, safe, section
 LARGEST = 4_800_000  # bytes of a page
 MOST_STIMULI = 4  # of which traces are shown
 APART = ("versions", "made", "command", "evaluation")  # of the provenance: shown elsewhere
+FIRST = "the first probe under the first stimulus"
 DECIMALS = {"mV": 2, "ms": 2, "Hz": 1, "V/s": 1}  # of a feature
 HOW_TO_GET_EFEL = 'pip install "nrn_mlfit[efel]"'
 SECTIONS = {  # of the page, by their short names
@@ -103,6 +104,7 @@ def _traces(shown) -> Html:
     held = [_colours(), *(_overlay(shown, s) for s in range(min(count, MOST_STIMULI)))]
     if count > MOST_STIMULI:
         held.append(paragraphs(f"{count - MOST_STIMULI} more stimuli are in recording.npz and simulated.npz."))
+    held += [paragraphs(f"Below and in the features: {FIRST}.")] if volts.shape[:2] != (1, 1) else []
     one, other = volts[0, 0], simulated[0, 0]
     return join([*held, tag("div", *_details(one, other, dt), class_="panels")])
 

@@ -190,7 +190,8 @@ def test_whatever_a_file_or_a_parameter_is_called_stays_text():
     assert not [key for _, attributes in seen.elements for key in attributes if key.startswith("on")]
     plain = " ".join(HOSTILE.split())
     assert seen.words.count(plain) >= 12
-    assert plain in [" ".join(a["download"].split()) for a in seen.all("a") if "download" in a] or "/" in HOSTILE
+    (link,) = [a["download"] for a in seen.all("a") if a.get("download", "x.zip")[-4:] != ".zip"]
+    assert link == HOSTILE.rsplit("/", 1)[-1]  # a path's last part
 
 
 @given(st.text())
@@ -266,12 +267,14 @@ def test_the_evaluation_of_the_ensemble_decides_where_there_is_one():
 def test_loud_signals_are_named():
     signals = {"the networks disagree": 2.25, "the answers lie far out": 0.1}
     words = Seen(judgement.alarm(fit(score=2.25, alarm={"threshold": 1.5, "signals": signals}))).words
-    assert "The alarm speaks: 1 of its signals are loud. Score 2.25, alarm from 1.50." in words
-    assert "networks disagree2.25loud" in words.replace(" 2.25", "2.25")
-    assert (
-        "do not" not in words
-        and "too few traces" in Seen(judgement.alarm(fit(alarm={"threshold": None, "signals": signals}))).words
-    )
+    assert "The alarm speaks: 1 of its signals is loud. Score 2.25, alarm from 1.50." in words
+    assert [words.count(state) for state in ("2.25loud", "0.10quiet")] == [1, 1]
+
+
+def test_without_a_threshold_no_signal_is_loud():
+    held = {"threshold": None, "signals": {"the networks disagree": 2.25}}
+    words = Seen(judgement.alarm(fit(alarm=held))).words
+    assert "too few traces to have a threshold" in words and "2.25quiet" in words
 
 
 def test_a_fit_without_signals_is_shown_all_the_same():
@@ -324,7 +327,7 @@ def test_several_probes_and_stimuli_have_their_pictures():
     held = Recording(volts, np.tile(CURRENT, (3, 1)), DT, "a.npz")
     seen = Seen(page.fit_page(shown(recording=held, simulated=volts)))
     assert len([p for p in seen.all("svg") if p["class"] == "plot wide"]) == 3
-    assert "Stimulus 3 of 3" in seen.words
+    assert "Stimulus 3 of 3" in seen.words and "the first probe under the first stimulus" in seen.words
 
 
 def test_traces_without_spikes_are_shown():
