@@ -8,6 +8,7 @@ import numpy as np
 
 from nrn_mlfit import stimuli, textfile
 from nrn_mlfit.errors import EnsembleError, FitError
+from nrn_mlfit.parameters import share_of_range
 
 if TYPE_CHECKING:
     from nrn_mlfit.learn import Ensemble
@@ -27,7 +28,8 @@ class Value:
 
     lo68 .. hi68 and lo90 .. hi90 hold the true value of 68 and 90 % of the simulated cells that no network had learned from:
     where they fill the range, the parameter was not learned. `spread` is the standard deviation over the members,
-    `unit_par` the raw answer, in which the range is [-1, 1]; `truth` is known for simulated traces only.
+    `unit_par` the raw answer, in which the range is [-1, 1]; `truth` is known for simulated traces only. `scale`, linear
+    or log, is how the parameter was drawn from its range.
     """
 
     name: str
@@ -42,18 +44,24 @@ class Value:
     unit: str
     unit_par: float
     truth: float | None = None
+    scale: str = "linear"
 
     @property
     def error(self) -> float | None:
-        """(value - truth) in % of the range, or None."""
-        return None if self.truth is None else 100 * (self.value - self.truth) / (self.high - self.low)
+        """(value - truth) in % of the range, of a log range in % of its decades, or None."""
+        return None if self.truth is None else 100 * (self.share(self.value) - self.share(self.truth))
+
+    def share(self, value: float) -> float:
+        """Where a value lies in the range: 0 at its low end, 1 at its high end."""
+        return share_of_range(value, self.low, self.high, self.scale)
 
 
 @dataclass(frozen=True)
 class Fit:
     """The parameters of one recording, and why to believe them or not; `warnings` is empty for a trace in range.
 
-    `score`: how strange the trace is to the ensemble; with 1 more its own traces are exp(-1) as many.
+    `score`: how strange the trace is to the ensemble; with 1 more its own traces are exp(-1) as many. `alarm` has the
+    `threshold` of the score (None: too few traces to say) and its `signals`, by what is said of each: the largest is the score.
     """
 
     values: tuple[Value, ...]
@@ -61,6 +69,7 @@ class Fit:
     recording: dict
     provenance: dict = field(default_factory=dict)
     score: float = float("nan")
+    alarm: dict = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -78,7 +87,8 @@ def load(path: Path) -> Fit:
     held = textfile.read_json(path, FitError)
     try:
         values = tuple(Value(**value) for value in held["values"])
-        return Fit(values, tuple(held["warnings"]), held["recording"], held["provenance"], held["score"])
+        known = {name: held[name] for name in ("recording", "provenance", "score")}
+        return Fit(values, tuple(held["warnings"]), **known, alarm=held.get("alarm", {}))
     except (KeyError, TypeError) as error:
         raise FitError(f"{path}: is no fit ({error} is missing or unknown); make one with `nrn-mlfit fit`") from None
 
@@ -100,18 +110,20 @@ def fit_recording(ensemble: "Ensemble", recording: "Recording") -> Fit:
             high=p.high,
             unit=p.unit,
             truth=recording.truth.get(p.name),
+            scale=p.scale,
             **{name: float(column[k]) for name, column in columns.items()},
         )
         for k, p in enumerate(ensemble.space.parameters)
     )
+    signals = ensemble.signals(look)
     warnings = (
         *_beyond(ensemble, answer.unit_par),
         *_voltages(ensemble, recording),
         *_scale(ensemble, recording),
-        *_strange(ensemble, look),
+        *_strange(ensemble, signals),
     )
     source = {"name": recording.name, **recording.source}
-    return Fit(values, warnings, source, ensemble.provenance(), float(answer.score))
+    return Fit(values, warnings, source, ensemble.provenance(), float(answer.score), _alarm(ensemble, signals))
 
 
 def check(ensemble: "Ensemble", recording: "Recording"):
@@ -192,8 +204,13 @@ def _scale(ensemble, recording):
             yield f"the current is {ratio:.2f} times the one that was trained on"
 
 
-def _strange(ensemble, look):
-    name, distance = ensemble.strangest(look)
+def _alarm(ensemble, signals) -> dict:
+    threshold = float(ensemble.alarm.threshold)
+    return {"threshold": threshold if np.isfinite(threshold) else None, "signals": signals}
+
+
+def _strange(ensemble, signals):
+    name, distance = max(signals.items(), key=lambda signal: signal[1])
     if distance > ensemble.alarm.threshold:
         yield (
             f"the trace is not like those that were trained on: {name} (score {distance:.1f}, alarm from "

@@ -97,6 +97,13 @@ class ParameterSpace:
         return ends[:, 0], ends[:, 1], log
 
 
+def share_of_range(value: float, low: float, high: float, scale: str = "linear") -> float:
+    """Where a value lies in a range: 0 at its low end, 1 at its high end, beyond them outside."""
+    if scale == "log":
+        value, low, high = (float(np.log(max(x, 1e-300))) for x in (value, low, high))
+    return (value - low) / (high - low)
+
+
 def _uniform(seed: int, index: int, count: int):
     stream = np.random.Philox(key=seed, counter=[0, 0, index, 0])
     return np.random.Generator(stream).uniform(-1, 1, count)

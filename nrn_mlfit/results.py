@@ -1,16 +1,29 @@
-"""A fit as a folder: fit.json, the NEURON files, the recording's trace, the re-simulated one, and a picture of both."""
+"""A fit as a folder: fit.json, the NEURON files, the recording's trace, the re-simulated one, picture and page of both."""
 
 import csv
 import io
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from nrn_mlfit import cells, export, fit, report, resimulate, textfile
 from nrn_mlfit.errors import FitError, MachineError
 from nrn_mlfit.fit import Fit
 from nrn_mlfit.recordings import Recording, read
+from nrn_mlfit.report import page
 from nrn_mlfit.resimulate import Comparison
+
+PAGE = ".html"
+KEPT = (
+    "recording.npz",
+    "fit.hoc",
+    "fitted_cell.hoc",
+    "simulated.npz",
+    "comparison.json",
+    "expected.txt",
+)  # beside fit.json
+BUILT = ("x86_64", "aarch64", "arm64")  # folders that nrnivmodl makes
+MADE = ("simulated.npz", "comparison.json", "expected.txt")  # by `resimulate`
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +81,65 @@ def again(folder: Path) -> Result:
             f"{folder}: its fit.hoc gives {simulated.shape[-1]} samples, its recording has {length}; fit again"
         )
     comparison = resimulate.compare(recording.volts, simulated, recording.dt)
+    replace(recording, volts=simulated, name="fitted cell", source={"of": recording.name}, truth={}).save(
+        folder / "simulated.npz"
+    )
     textfile.write_atomic(folder / "expected.txt", export.column(whole[0, 0]))
     textfile.write_atomic(folder / "comparison.json", textfile.to_json(asdict(comparison)))
-    _picture(folder, found, recording, simulated, comparison)
+    _picture(folder / "fit.png", found, recording, simulated, comparison)
     return Result(folder, found, comparison)
 
 
-def _picture(folder, found, recording, simulated, comparison):
+def show(folder: Path, path: Path, command: str = ""):
+    """Write the page of the fit in `folder` to `path` (.html), or its picture (.png, .pdf or .svg), from the traces kept there.
+
+    `command` goes into the page as what made it. Raises FitError where the folder lacks a file, MlfitError for another suffix.
+    """
+    kind = path.suffix.lower()
+    if kind not in (PAGE, *report.FORMATS):
+        raise FitError(
+            f"{path}: a page's name ends in {PAGE}, a picture's in {', '.join(report.FORMATS)}; choose one of them"
+        )
+    found, recording, simulated, comparison = _kept(folder)
+    if kind != PAGE:
+        _picture(path, found, recording, simulated.volts, comparison)
+        return
+    files = {str(name): (folder / name).read_bytes() for name in _files(folder)}
+    shown = page.Shown(found, recording, simulated.volts, asdict(comparison), files, command)
+    textfile.write_atomic(path, page.fit_page(shown))
+
+
+def _kept(folder: Path) -> tuple[Fit, Recording, Recording, Comparison]:
+    """The fit in a folder, its recording, the re-simulated one, and how they compare."""
+    found = fit.load(folder / "fit.json")
+    for name in KEPT:
+        if not (folder / name).is_file():
+            mend = (
+                f"`nrn-mlfit resimulate {folder}` makes it" if name in MADE else "copy the whole folder, or fit again"
+            )
+            raise FitError(f"{folder}: {name} is missing; {mend}")
+    recording, simulated = read(folder / "recording.npz"), read(folder / "simulated.npz")
+    if recording.volts.shape != simulated.volts.shape:
+        raise FitError(
+            f"{folder}: simulated.npz is not of its recording.npz; `nrn-mlfit resimulate {folder}` makes it anew"
+        )
+    path = folder / "comparison.json"
+    try:
+        return found, recording, simulated, Comparison(**textfile.read_json(path, FitError))
+    except TypeError as error:
+        raise FitError(f"{path}: is no comparison ({error}); `nrn-mlfit resimulate {folder}` makes it anew") from None
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of a fit by their names in its folder: not pictures and pages, nor what nrnivmodl has built there."""
+    held = (path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file())
+    drawn = (PAGE, *report.FORMATS)
+    return [x for x in held if x.suffix.lower() not in drawn and x.parts[0] not in BUILT and not x.name.startswith(".")]
+
+
+def _picture(path, found, recording, simulated, comparison):
     report.fit_picture(
-        folder / "fit.png",
+        path,
         title=f"{found.provenance['cell']} fitted to {found.recording['name']}",
         recorded=recording.volts,
         simulated=simulated,

@@ -3,6 +3,7 @@
 import numpy as np
 
 THRESHOLD_MV = -20.0  # as eFEL's default
+ONSET_SLOPE = 10.0  # mV/ms, as eFEL's DerivativeThreshold
 
 
 def spike_times(volts, dt: float, t0: float = 0.0, threshold: float = THRESHOLD_MV):
@@ -42,3 +43,25 @@ def _pairs(times, others, window) -> int:
         count += bool(abs(gap) <= window)
         a, b = a + bool(gap <= window), b + bool(gap >= -window)
     return count
+
+
+def slope(volts, dt: float):
+    """dV/dt (T,) in mV/ms of a trace (T,) in mV, by central differences."""
+    return np.gradient(np.asarray(volts, float), dt)
+
+
+def onsets(volts, dt: float):
+    """The voltage (n,) in mV at which each spike begins: where dV/dt last passed 10 mV/ms before the trace crosses -20 mV."""
+    volts = np.asarray(volts, float)
+    slow = np.flatnonzero(slope(volts, dt) < ONSET_SLOPE)
+    crossings = np.flatnonzero((volts[:-1] < THRESHOLD_MV) & (volts[1:] >= THRESHOLD_MV))
+    before = np.searchsorted(slow, crossings, side="right") - 1
+    return volts[slow[before[before >= 0]]]
+
+
+def around(volts, dt: float, at: float, before: float, after: float):
+    """Times (n,) from `at` on, and the voltages (n,) there, of a trace (T,) from `before` ms before to `after` ms after it."""
+    volts = np.asarray(volts, float)
+    time = dt * np.arange(len(volts)) - at
+    inside = (time >= -before) & (time <= after)
+    return time[inside], volts[inside]

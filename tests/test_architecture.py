@@ -14,6 +14,7 @@ LAYERS = {
     **dict.fromkeys(
         ["parameters", "stimuli", "spikes", "progress", "textfile", "machine", "pulse", "lastword", "information"], 1
     ),
+    "features": 1,
     **dict.fromkeys(["cells", "workers"], 2),
     **dict.fromkeys(["shards", "candidates"], 3),
     **dict.fromkeys(["recordings", "simulator", "learn"], 4),
@@ -30,6 +31,7 @@ DOORS = {  # library: the only places that may import it
     "h5py": ["shards/", "recordings/"],
     "matplotlib": ["report", "learn/"],
     "yaml": ["textfile.py", "cells.py"],
+    "efel": ["features.py"],
     "safetensors": ["learn/", "shards/"],
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -96,7 +98,7 @@ def test_help_loads_nothing_heavy():
     code = (
         "import sys\nfrom nrn_mlfit.__main__ import _run\n"
         "assert _run(['--help']) == 0\n"
-        "heavy = {'neuron', 'torch', 'mpi4py', 'h5py', 'matplotlib'} & set(sys.modules)\n"
+        "heavy = {'neuron', 'torch', 'mpi4py', 'h5py', 'matplotlib', 'efel'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -24,10 +24,10 @@ def test_every_folder_with_code_is_a_package():
     assert packages == found | set(FOLDERS)
 
 
-@pytest.mark.parametrize("package", ["nrn_mlfit.hoc", "nrn_mlfit.mod", "nrn_mlfit.learn"])
+@pytest.mark.parametrize("package", ["nrn_mlfit.hoc", "nrn_mlfit.mod", "nrn_mlfit.learn", "nrn_mlfit.report"])
 def test_every_data_file_is_package_data(package):
     folder = TOP / FOLDERS.get(package, package.replace(".", "/"))
-    files = [p for p in folder.rglob("*") if p.is_file() and p.suffix in (".hoc", ".mod", ".yaml")]
+    files = [p for p in folder.rglob("*") if p.is_file() and p.suffix in (".hoc", ".mod", ".yaml", ".html")]
     assert files
     for path in files:
         name = str(path.relative_to(folder))
@@ -59,7 +59,8 @@ def test_nothing_of_a_machine_or_a_run_is_tracked():
 
 
 def test_every_library_that_is_imported_is_required():
-    lines = [*SETUP["options"]["install_requires"].split(), *SETUP["options.extras_require"]["mpi"].split()]
+    extras = SETUP["options.extras_require"]
+    lines = [*SETUP["options"]["install_requires"].split(), *extras["mpi"].split(), *extras["efel"].split()]
     required = {re.split(r"[^\w-]", line)[0].lower() for line in lines}
     text = "\n".join(path.read_text() for path in (TOP / "nrn_mlfit").rglob("*.py"))
     imported = set(re.findall(r"^\s*(?:from|import) (\w+)", text, re.MULTILINE))

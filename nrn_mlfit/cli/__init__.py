@@ -19,6 +19,7 @@ COMMANDS = (
     "fit",
     "predict",
     "resimulate",
+    "report",
     "hoc",
     "doctor",
 )
@@ -44,5 +45,5 @@ def cli():
       nrn-mlfit simulate izhikevich -n 2000 -j 2 -o runs/izh
       nrn-mlfit train runs/izh -o ensembles/izh
       nrn-mlfit fit recording.npz -e ensembles/izh -o fits/mine
-      nrn-mlfit resimulate fits/mine
+      nrn-mlfit report fits/mine
     """

@@ -4,7 +4,7 @@ from math import isnan
 
 import click
 
-from nrn_mlfit.cli.options import any_path, cell_argument, one_process, say
+from nrn_mlfit.cli.options import any_path, cell_argument, one_process, pictures_option, say
 
 SEVERAL = ("--stimuli", "--scales", "--probe", "--geometry")
 WEAKEST = 3  # parameters that are named
@@ -104,7 +104,8 @@ def _is_number(word) -> bool:
 )
 @click.option("-j", "--workers", type=click.IntRange(min=1), help="Processes  [default: one a core]")
 @click.option("-o", "--output", type=any_path, help="New folder for design.json, design.csv and design.png.")
-def design(cell, stimuli, scales, probe, geometry, points, seed, steps, workers, output):
+@pictures_option
+def design(cell, stimuli, scales, probe, geometry, points, seed, steps, workers, output, ending):
     """Tell which stimulus lets one learn which parameter of CELL, before anyone trains.
 
     At random points of the parameter space each parameter is moved a little; what the trace changes by, against noise,
@@ -137,16 +138,17 @@ def design(cell, stimuli, scales, probe, geometry, points, seed, steps, workers,
     for line in _told(found, points, steps):
         say(line)
     if output:
-        _write(found, output, cell=compared[0].model.name, points=points, seed=seed, steps=list(steps))
+        _write(found, output, ending, cell=compared[0].model.name, points=points, seed=seed, steps=list(steps))
 
 
-def _write(found, output, **about):
+def _write(found, output, ending, **about):
     from nrn_mlfit import design as rules
     from nrn_mlfit.report.design import design_picture
 
     rules.write(found, output, **about)
-    design_picture(found, output / "design.png", f"{about['cell']}: what can be learned", about["steps"][0])
-    say(f"picture: {output / 'design.png'}; tables: {output / 'design.csv'}, {output / 'design.json'}")
+    picture = output / f"design.{ending}"
+    design_picture(found, picture, f"{about['cell']}: what can be learned", about["steps"][0])
+    say(f"picture: {picture}; tables: {output / 'design.csv'}, {output / 'design.json'}")
 
 
 def _told(found, points, steps):

@@ -2,14 +2,15 @@
 
 import click
 
-from nrn_mlfit.cli.options import any_path, ensemble_option, one_process, say
+from nrn_mlfit.cli.options import any_path, ensemble_option, one_process, pictures_option, say
 
 
 @click.command()
 @click.argument("folders", metavar="DIR...", type=any_path, nargs=-1, required=True)
 @ensemble_option
 @click.option("-o", "--output", type=any_path, help="New folder for evaluation.json and pictures.")
-def evaluate(folders, ensemble, output):
+@pictures_option
+def evaluate(folders, ensemble, output, ending):
     """Tell how good an ensemble is on the traces in the folders DIR, runs of its cell that it has not learned from.
 
     Per parameter: R2 against the middle of the range, rms error in % of the range and in its unit, how often the intervals
@@ -32,24 +33,26 @@ def evaluate(folders, ensemble, output):
     for line in _told(found):
         say(line)
     if output:
-        _write(found, held, output)
+        _write(found, held, output, ending)
 
 
-def _write(found, ensemble, output):
+def _write(found, ensemble, output, ending):
     from nrn_mlfit import evaluate as rules
     from nrn_mlfit.learn import curves
     from nrn_mlfit.report import evaluation as pictures
 
     rules.write(found, output)
     title, count = ensemble.record["cell"], len(found.truth)
-    pictures.truth_picture(found, output / "predicted.png", f"{title}: predicted against true, {count} traces")
-    pictures.error_picture(found, output / "residuals.png", f"{title}: errors, {count} traces")
-    pictures.distribution_picture(found, output / "distributions.png", f"{title}: what is predicted, {count} traces")
-    pictures.correlation_picture(found, output / "correlation.png", f"{title}: correlation of errors")
-    curves.draw(ensemble, output / "learning.png")
-    say(
-        f"figures: {output / 'evaluation.json'}; pictures: {', '.join(path.name for path in sorted(output.glob('*.png')))}"
-    )
+    drawn = [
+        output / f"{name}.{ending}" for name in ("correlation", "distributions", "learning", "predicted", "residuals")
+    ]
+    correlation, distributions, learning, predicted, residuals = drawn
+    pictures.truth_picture(found, predicted, f"{title}: predicted against true, {count} traces")
+    pictures.error_picture(found, residuals, f"{title}: errors, {count} traces")
+    pictures.distribution_picture(found, distributions, f"{title}: what is predicted, {count} traces")
+    pictures.correlation_picture(found, correlation, f"{title}: correlation of errors")
+    curves.draw(ensemble, learning)
+    say(f"figures: {output / 'evaluation.json'}; pictures: {', '.join(path.name for path in drawn)}")
 
 
 def _told(found):

@@ -1,10 +1,11 @@
 """nrn-mlfit fit"""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from nrn_mlfit.cli.options import any_path, ensemble_option, one_process, say
+from nrn_mlfit.cli.options import any_path, command_line, ensemble_option, one_process, say
 
 
 @click.command()
@@ -42,7 +43,8 @@ def _fit(ensemble, recording, stimulus):
 
     if stimulus:
         recording = fits.with_stimulus(ensemble, recording, stimulus)
-    return recording, fits.fit_recording(ensemble, recording)
+    found = fits.fit_recording(ensemble, recording)
+    return recording, replace(found, provenance={**found.provenance, "command": command_line()})
 
 
 def _many(ensemble, files, sweep, stimulus, output):
@@ -70,4 +72,5 @@ def _print(result):
         say(f"  {line}")
     folder = Path(result.folder)
     compile_first = "nrnivmodl mod && " if (folder / "mod").is_dir() else ""
-    say(f"look at {folder / 'fit.png'}; open it in NEURON: cd {folder} && {compile_first}nrngui fit.hoc")
+    say(f"look at {folder / 'fit.png'}, or at a page: nrn-mlfit report {folder}")
+    say(f"open it in NEURON: cd {folder} && {compile_first}nrngui fit.hoc")

@@ -1,6 +1,7 @@
 """Arguments and options that several commands share."""
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -21,6 +22,14 @@ ensemble_option = click.option(
     required=True,
     help="Folder of a trained ensemble, or the name of one that comes with nrn_mlfit (mainen).",
 )
+pictures_option = click.option(
+    "--pictures",
+    "ending",
+    type=click.Choice(["png", "pdf", "svg"]),
+    default="png",
+    show_default=True,
+    help="What kind of files the pictures in the folder are.",
+)
 
 
 def say(line: str):
@@ -32,6 +41,11 @@ def say(line: str):
         sys.stdout.flush()
     except BrokenPipeError:  # our output goes to `head`, which has seen enough; the work goes on unseen
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def command_line() -> str:
+    """The command that runs, as it can be typed again."""
+    return shlex.join(["nrn-mlfit", *sys.argv[1:]])
 
 
 def one_process(command: str):

@@ -21,7 +21,7 @@ STYLE: Any = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": Fa
 
 
 def draw(ensemble: "Ensemble", path: Path):
-    """Write the learning curves of `ensemble` to the PNG file `path`."""
+    """Write the learning curves of `ensemble` to `path` (.png, .pdf or .svg)."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7, 4.4), layout="constrained")
         axes = figure.add_subplot()
@@ -32,7 +32,7 @@ def draw(ensemble: "Ensemble", path: Path):
         axes.axhline(ensemble.design.guessing_loss, color=GREY, lw=1.2, ls="--")
         _label(axes, ensemble)
         held = io.BytesIO()
-        figure.savefig(held, format="png", dpi=150)
+        figure.savefig(held, format=path.suffix[1:], dpi=150)
     textfile.write_atomic(path, held.getvalue())
 
 

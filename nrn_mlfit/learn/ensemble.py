@@ -118,10 +118,9 @@ class Ensemble:
         """Scores (N,): above `alarm.threshold` a trace is not of the training kind."""
         return self.alarm.score(look)
 
-    def strangest(self, look: Look) -> tuple[str, float]:
-        """Which signal of one trace lies furthest out, in words, and how far."""
-        distances = self.alarm.distances(look)[0]
-        return list(SIGNALS)[int(distances.argmax())], float(distances.max())
+    def signals(self, look: Look) -> dict[str, float]:
+        """How far each signal of one trace lies out, by what is said of it; the largest is the score."""
+        return dict(zip(SIGNALS, self.alarm.distances(look)[0].tolist(), strict=True))
 
     def _look(self, volts) -> Look:
         inputs = self.scaler.from_millivolts(torch.from_numpy(volts))
@@ -150,7 +149,17 @@ class Ensemble:
     def provenance(self) -> dict:
         """Where answers come from, as JSON-ready values that go into every fit."""
         kept = ("cell", "cell_hash", "protocol_hash", "content_hash", "simulation", "traces", "versions")
-        return {"design": self.design.name, "members": len(self.members), **{key: self.record[key] for key in kept}}
+        told = {"design": self.design.name, "members": len(self.members), **{key: self.record[key] for key in kept}}
+        return {**told, **self._judged()}
+
+    def _judged(self) -> dict:
+        """The commands that made it, and each parameter's R2 on traces it had not met, where they were kept with it."""
+        judged = self.record.get("judged", {})
+        commands = [line.strip() for line in judged.get("made", "").splitlines() if line.strip()]
+        found = judged.get("evaluation", {})
+        r2 = {name: row["r2"] for name, row in found.get("parameters", {}).items()}
+        told = {"made": commands, "evaluation": {"traces": found["traces"], "r2": r2} if r2 else {}}
+        return {key: value for key, value in told.items() if value}
 
     def save(self, folder: Path):
         """Write the ensemble to `folder`, which must be new or empty; it appears whole or not at all."""

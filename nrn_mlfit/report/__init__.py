@@ -1,4 +1,4 @@
-"""Pictures: a cell, a fit, the stimuli. Beside learn's curves the only place that imports matplotlib.
+"""Pictures: a cell, a fit, the stimuli; and a fit's page. Beside learn's curves the only place that imports matplotlib.
 
 Figures are made without pyplot, so that no display, no global state and no open window is involved.
 """
@@ -7,6 +7,6 @@ from nrn_mlfit.report.cell import cell_picture
 from nrn_mlfit.report.engines import engines_picture
 from nrn_mlfit.report.fit import fit_picture
 from nrn_mlfit.report.stimuli import stimulus_picture
-from nrn_mlfit.report.style import check_format
+from nrn_mlfit.report.style import FORMATS, check_format
 
-__all__ = ["cell_picture", "check_format", "engines_picture", "fit_picture", "stimulus_picture"]
+__all__ = ["FORMATS", "cell_picture", "check_format", "engines_picture", "fit_picture", "stimulus_picture"]

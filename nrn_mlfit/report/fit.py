@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from nrn_mlfit.parameters import share_of_range
 from nrn_mlfit.report.style import (
     BLACK,
     BLUE,
@@ -15,6 +16,7 @@ from nrn_mlfit.report.style import (
     PALE,
     SKY,
     VERMILION,
+    fixed,
     legend_above,
     number,
     save,
@@ -46,7 +48,7 @@ def fit_picture(
 
     `recorded` and `simulated` are (P, S, T) in mV (`simulated` None: not re-simulated), `currents` (S, T) in
     nA, `dt` and `t0` (the first sample's time) in ms. Each of `values` has name, value, low, high, unit, spread,
-    and truth or None. `numbers` maps what was measured to its text or lines, such as {"rms": "3.2 mV"}; the lines
+    scale, and truth or None. `numbers` maps what was measured to its text or lines, such as {"rms": "3.2 mV"}; the lines
     of "warnings" go below the verdict. `current_unit` is "" for a current without one.
     """
     recorded, currents = np.asarray(recorded, float), np.atleast_2d(currents)
@@ -158,17 +160,15 @@ def _ends(held, level):
 
 def _place(held, value) -> float:
     """Where a value lies across the panel; beyond the range only as far as the panel goes."""
-    fraction = (value - held["low"]) / (held["high"] - held["low"])
+    fraction = share_of_range(value, held["low"], held["high"], held.get("scale", "linear"))
     return float(np.clip(LOW + fraction * (HIGH - LOW), 0.02, 0.98))
 
 
 def _words(held) -> str:
     """Value and 68 % interval with as many decimals as the second digit of half its width needs."""
-    value, low, high = held["value"], held["lo68"], held["hi68"]
-    if not 0 < high - low < np.inf:
-        return f"{number(value)} {held['unit']}".rstrip()
-    decimals = max(0, 1 - int(np.floor(np.log10((high - low) / 2))))
-    return f"{value:.{decimals}f} ({low:.{decimals}f} to {high:.{decimals}f}) {held['unit']}".rstrip()
+    value, low, high = (fixed(held[key], held["hi68"] - held["lo68"]) for key in ("value", "lo68", "hi68"))
+    between = f"({low} to {high}) " if 0 < held["hi68"] - held["lo68"] < np.inf else ""
+    return f"{value} {between}{held['unit']}".rstrip()
 
 
 def _legend(axes: Axes, has_truth):

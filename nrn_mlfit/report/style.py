@@ -77,3 +77,10 @@ def number(value: float) -> str:
     """A number as short as 3 digits allow: 0.0123, 15000, 2.5e-05."""
     text = f"{value:.3g}"
     return f"{value:.0f}" if "e+" in text and abs(value) < 1e7 else text
+
+
+def fixed(value: float, width: float) -> str:
+    """A number with as many decimals as the second digit of half an interval's width needs."""
+    if not 0 < width < np.inf:
+        return number(value)
+    return f"{value:.{max(0, 1 - int(np.floor(np.log10(width / 2))))}f}"

@@ -53,9 +53,12 @@ def test_without_a_stimulus_it_is_the_cells_own(command):
 
 def test_a_compared_file(command, tmp_path):
     (tmp_path / "two.yaml").write_text("stimulus: [{kind: step, scale: 10, total: 100}, {kind: ramp, total: 100}]")
-    run = command("design", "izhikevich", "--stimuli", "two.yaml", "-n", 1, cwd=tmp_path)
+    run = command(
+        "design", "izhikevich", "--stimuli", "two.yaml", "-n", 1, "-o", "d", "--pictures", "svg", cwd=tmp_path
+    )
     assert run.returncode == 0, run.stderr
     assert re.search(r"^1  two.yaml 10 ", run.stdout, re.MULTILINE)
+    assert (tmp_path / "d" / "design.svg").read_bytes().startswith(b"<?xml")
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,16 @@ def test_a_table_that_is_none_is_refused_before_any_work(command, izhikevich_run
     )
 
 
+@pytest.mark.parametrize(("ending", "head"), [("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_evaluate_draws_its_pictures_as_asked_for(command, izhikevich_run, ensemble, tmp_path, ending, head):
+    done = command("evaluate", izhikevich_run, "-e", ensemble, "-o", tmp_path / "e", "--pictures", ending)
+    assert done.returncode == 0, done.stderr
+    pictures = [path for path in (tmp_path / "e").iterdir() if path.suffix != ".json"]
+    assert len(pictures) == 5
+    for path in pictures:
+        assert path.suffix == f".{ending}" and path.read_bytes().startswith(head) and path.name in done.stdout
+
+
 def test_evaluate_says_how_good_it_is(command, izhikevich_run, ensemble, tmp_path):
     done = command("evaluate", izhikevich_run, "-e", ensemble, "-o", tmp_path / "e")
     assert done.returncode == 0, done.stderr

@@ -114,6 +114,20 @@ def test_provenance_is_json(small_ensemble):
     assert held["simulation"] == {"substeps": 4, "start": 0, "stop": 600, "dt": 0.1, "current_unit": "nA"}
 
 
+def test_a_judged_ensemble_tells_how_well_it_knows_each_parameter(small_ensemble):
+    record = {**small_ensemble.record, "judged": judged()}
+    held = json.loads(json.dumps(replace(small_ensemble, record=record).provenance()))
+    assert held["evaluation"] == {"traces": 20000, "r2": {"tau": 0.991, "amplitude": 0.03}}
+    assert held["made"] == ["nrn-mlfit train"]
+    assert not {"evaluation", "made"} & set(small_ensemble.provenance())
+
+
+def test_the_score_is_the_loudest_signal(small_ensemble, window):
+    look = small_ensemble.look(window[:1])
+    signals = small_ensemble.signals(look)
+    assert len(signals) == 9 and max(signals.values()) == pytest.approx(small_ensemble.score(look)[0])
+
+
 def test_a_folder_in_use_is_refused(small_ensemble, tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
     with pytest.raises(EnsembleError) as error:

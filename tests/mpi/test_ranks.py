@@ -88,7 +88,13 @@ def test_a_refusal_is_said_once_and_ends_every_rank(mpirun, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [["predict", ".", "-e", ".", "-o", "x"], ["fit", "a.npz", "-e", ".", "-o", "x"], ["resimulate", "."]]
+    "words",
+    [
+        ["predict", ".", "-e", ".", "-o", "x"],
+        ["fit", "a.npz", "-e", ".", "-o", "x"],
+        ["resimulate", "."],
+        ["report", "."],
+    ],
 )
 def test_what_is_one_process_is_refused_under_mpirun(mpirun, words):
     done = mpirun(2, "-m", "nrn_mlfit", *words, timeout=30)

@@ -33,7 +33,7 @@ def ensemble():
             validation_rms=np.array([0.5, 0.02]),
             look=lambda volts: SimpleNamespace(answers=np.array(answers)[:, None]),
             score=lambda look: np.array([score]),
-            strangest=lambda look: ("the voltages are odd", score),
+            signals=lambda look: {"the networks disagree": -1.0, "the voltages are odd": score},
             alarm=SimpleNamespace(threshold=1.1),
             intervals=lambda held: {0.68: _around(held, 0.1), 0.9: _around(held, 0.3)},
             provenance=lambda: {"cell": "mine"},
@@ -89,6 +89,32 @@ def test_a_strange_trace_gives_the_alarm(ensemble, recording):
         "the trace is not like those that were trained on: the voltages are odd (score 2.4, alarm from 1.1)",
     )
     assert (found.score, found.verdict) == (2.35, "OUT OF RANGE: do not trust these values")
+
+
+def test_the_signals_are_kept_and_the_threshold(ensemble, recording, tmp_path):
+    held = ensemble([0, 0], score=2.35)
+    signals = {"the networks disagree": -1.0, "the voltages are odd": 2.35}
+    assert fit.fit_recording(held, recording).alarm == {"threshold": 1.1, "signals": signals}
+    held.alarm.threshold = np.inf  # too few traces to say
+    found = fit.fit_recording(held, recording)
+    found.save(tmp_path / "fit.json")
+    assert fit.load(tmp_path / "fit.json").alarm["threshold"] is None and not found.warnings
+
+
+def test_a_fit_of_an_older_version_is_read(ensemble, recording, tmp_path):
+    fit.fit_recording(ensemble([0, 0]), recording).save(tmp_path / "fit.json")
+    held = json.loads((tmp_path / "fit.json").read_text())
+    del held["alarm"], held["values"][0]["scale"]
+    (tmp_path / "fit.json").write_text(json.dumps(held))
+    found = fit.load(tmp_path / "fit.json")
+    assert (found.alarm, found.values[0].scale, found.values[1].scale) == ({}, "linear", "log")
+
+
+def test_of_a_log_range_the_error_is_in_percent_of_its_decades(ensemble, recording):
+    known = replace(recording, truth={"tau": 10**1.5})
+    tau = fit.fit_recording(ensemble([0, 0]), known).values[1]
+    assert (tau.scale, tau.share(tau.low), tau.share(tau.high)) == ("log", 0, 1)
+    assert tau.error == approx(-25)
 
 
 def test_answers_beyond_their_range_are_out_of_range(ensemble, recording):

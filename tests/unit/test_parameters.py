@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 
 from nrn_mlfit.errors import ParameterError
-from nrn_mlfit.parameters import Parameter, ParameterSpace
+from nrn_mlfit.parameters import Parameter, ParameterSpace, share_of_range
 
 SPACE = ParameterSpace((Parameter("g", 10, 250, "pS/um2"), Parameter("tau", 0.01, 10, "ms", "log")))
 
@@ -62,3 +62,10 @@ def test_a_range_that_is_none(wrong, text):
 def test_names_are_their_own():
     with pytest.raises(ParameterError, match="^g: given twice; a parameter's name must be its own$"):
         ParameterSpace((Parameter("g", 1, 2), Parameter("g", 1, 2)))
+
+
+@given(st.floats(-1, 1), st.sampled_from(SPACE.parameters))
+def test_the_share_of_a_range_is_the_unit_parameter(unit, parameter):
+    value = ParameterSpace((parameter,)).to_phys([[unit]])[0, 0]
+    share = share_of_range(value, parameter.low, parameter.high, parameter.scale)
+    assert share == pytest.approx((unit + 1) / 2, abs=1e-9)

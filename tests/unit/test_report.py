@@ -85,6 +85,11 @@ def test_a_value_stands_at_its_share_of_the_range():
     assert fit_page._place(VALUE, 5) == pytest.approx(np.mean(ends))
 
 
+def test_in_a_log_range_a_value_stands_by_its_decades():
+    held = {**VALUE, "low": 0.01, "high": 100.0, "scale": "log"}
+    assert fit_page._place(held, 1.0) == pytest.approx((fit_page.LOW + fit_page.HIGH) / 2)
+
+
 def test_numbers_have_the_decimals_of_their_spread():
     large = {**VALUE, "value": 32536.4, "lo68": 32522.2, "hi68": 32550.6}
     assert fit_page._words(large) == "32536 (32522 to 32551) pS/um2"

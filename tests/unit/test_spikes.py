@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nrn_mlfit.spikes import coincidence, spike_counts, spike_times
+from nrn_mlfit.spikes import around, coincidence, onsets, slope, spike_counts, spike_times
 
 
 def test_a_crossing_is_interpolated():
@@ -57,3 +57,28 @@ TRAINS = st.lists(st.floats(0, 180), max_size=60).map(sorted)
 @given(TRAINS, TRAINS)
 def test_no_two_trains_coincide_more_than_equal_ones(one, other):
     assert coincidence(one, other, 180) <= 1 + 1e-9
+
+
+@given(st.floats(-50, 50), st.floats(0.01, 0.2))
+def test_the_slope_of_a_ramp_is_its_steepness(steepness, dt):
+    assert slope(-70 + steepness * dt * np.arange(50), dt) == pytest.approx(np.full(50, steepness), abs=1e-6)
+
+
+def test_a_spike_begins_where_its_slope_passes_ten():
+    """exp(t) mV above -70 rises by 10 mV/ms at t = ln 10, where it is at -60 mV."""
+    time = np.arange(0, 4.5, 0.01)
+    rise = -70 + np.exp(time)
+    volts = np.concatenate([rise, rise[::-1]])
+    assert onsets(np.tile(volts, 3), 0.01) == pytest.approx([-60] * 3, abs=0.15)
+
+
+def test_a_trace_without_spikes_has_no_onset():
+    assert onsets(np.full(100, -70.0), 0.1).size == 0
+    assert onsets(np.linspace(-30, 30, 100), 0.01).size == 0  # steep from the first sample on
+
+
+def test_what_lies_around_a_time():
+    time, volts = around(np.arange(100.0), 0.5, at=20, before=1, after=2)
+    assert time.tolist() == [-1, -0.5, 0, 0.5, 1, 1.5, 2]
+    assert volts.tolist() == [38, 39, 40, 41, 42, 43, 44]
+    assert around(np.arange(100.0), 0.5, at=0.25, before=1, after=1)[0].tolist() == [-0.25, 0.25, 0.75]

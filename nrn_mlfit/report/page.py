@@ -1,0 +1,234 @@
+"""One page of a fit, in the order in which one looks: verdict, traces, values, alarm, figures, features, where it is from, files.
+
+The page is whole by itself: it loads nothing, runs no script, follows the reader's choice of light or dark, and prints.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+import nrn_mlfit
+from nrn_mlfit import features, spikes
+from nrn_mlfit.fit import Fit
+from nrn_mlfit.recordings import Recording
+from nrn_mlfit.report import downloads, judgement, panels
+from nrn_mlfit.report.html import Html, bullets, join, paragraphs, safe, section, table, tag
+
+LARGEST = 4_800_000  # bytes of a page
+MOST_STIMULI = 4  # of which traces are shown
+APART = ("versions", "made", "command", "evaluation")  # of the provenance: shown elsewhere
+FIRST = "the first probe under the first stimulus"
+DECIMALS = {"mV": 2, "ms": 2, "Hz": 1, "V/s": 1}  # of a feature
+HOW_TO_GET_EFEL = 'pip install "nrn_mlfit[efel]"'
+SECTIONS = {  # of the page, by their short names
+    "verdict": "Verdict",
+    "traces": "Traces",
+    "parameters": "Parameters",
+    "alarm": "How unusual the trace is",
+    "closeness": "How close the fitted cell comes",
+    "features": "Features",
+    "provenance": "Where this comes from",
+    "files": "Files for NEURON",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What a fit's folder holds for its page: `simulated` (P, S, T) in mV beside the recording, the `comparison` of the two as in
+    comparison.json, the `files` by their names in there, and the `command` that makes the page."""
+
+    fit: Fit
+    recording: Recording
+    simulated: np.ndarray
+    comparison: Mapping[str, float]
+    files: Mapping[str, bytes]
+    command: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"{self.fit.provenance.get('cell', 'cell')} fitted to {self.fit.recording.get('name', 'a recording')}"
+
+
+def fit_page(shown: Shown) -> str:
+    """The page as HTML."""
+    parts = {
+        "verdict": _verdict(shown),
+        "traces": _traces(shown),
+        "parameters": judgement.parameters(shown.fit),
+        "alarm": judgement.alarm(shown.fit),
+        "closeness": _closeness(shown.comparison),
+        "features": _features(shown),
+        "provenance": _provenance(shown),
+    }
+    room = LARGEST - sum(len(part.encode()) for part in parts.values())
+    parts["files"] = downloads.links(shown.files, _file_name(shown), room)
+    body = join(section(key, SECTIONS[key], part) for key, part in parts.items())
+    links = bullets(tag("a", key, href=f"#{key}") for key in SECTIONS)
+    template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+    version = safe(nrn_mlfit.__version__)
+    return template.substitute(title=safe(shown.title), links=links, body=body, version=version)
+
+
+def _verdict(shown) -> Html:
+    fit, found = shown.fit, shown.comparison
+    if fit.warnings:
+        head = "Out of range: do not trust these values"
+        why = join([paragraphs("The reasons:"), bullets(fit.warnings, class_="reasons")])
+    else:
+        head = "In range"
+        why = paragraphs(
+            "No raw estimate lies beyond its range by more than the networks' own error allows, no voltage leaves those of the "
+            "training, the current is the one that was trained on, and the alarm is silent. In range does not mean right: see "
+            "below whether the fitted cell does what the recorded one does."
+        )
+    again = (
+        f"Run again in NEURON, the fitted cell has {_spikes(found['spikes_simulated'])} where the recording has "
+        f"{_spikes(found['spikes_recorded'])}, and its voltage differs by {found['rms']:.2f} mV (rms)."
+    )
+    known = "" if judgement.is_known(fit) else paragraphs(judgement.NO_GUARANTEE)
+    mark = tag("span", "\N{WARNING SIGN}" if fit.warnings else "\N{CHECK MARK}", aria_hidden="true")
+    held = [tag("p", mark, " ", head, class_="headline"), why, paragraphs(again), known]
+    return tag("div", *held, class_="verdict bad" if fit.warnings else "verdict good")
+
+
+def _spikes(count) -> str:
+    return {0: "no spike", 1: "1 spike"}.get(count, f"{count} spikes")
+
+
+def _traces(shown) -> Html:
+    volts, simulated, dt = shown.recording.volts, shown.simulated, shown.recording.dt
+    count = volts.shape[1]
+    held = [_colours(), *(_overlay(shown, s) for s in range(min(count, MOST_STIMULI)))]
+    if count > MOST_STIMULI:
+        held.append(paragraphs(f"{count - MOST_STIMULI} more stimuli are in recording.npz and simulated.npz."))
+    held += [paragraphs(f"Below and in the features: {FIRST}.")] if volts.shape[:2] != (1, 1) else []
+    one, other = volts[0, 0], simulated[0, 0]
+    return join([*held, tag("div", *_details(one, other, dt), class_="panels")])
+
+
+def _colours() -> Html:
+    """Which line is which."""
+    named = (("recorded", "recording"), ("fit", "fitted cell in NEURON"))
+    shown = (tag("li", tag("span", "", class_=f"line {kind}", aria_hidden="true"), words) for kind, words in named)
+    return tag("ul", *shown, class_="key", aria_label="Colours of the traces")
+
+
+def _overlay(shown, s) -> Html:
+    held, dt = shown.recording, shown.recording.dt
+    unit = shown.fit.provenance.get("simulation", {}).get("current_unit", "nA")
+    current = held.currents[s]
+    counts = [_spikes(int(spikes.spike_counts(volts[0, s]))) for volts in (held.volts, shown.simulated)]
+    label = (
+        f"Voltage against time over {held.duration:g} ms. Recording: {counts[0]}, {_span(held.volts[:, s])} mV. Fitted cell: "
+        f"{counts[1]}, {_span(shown.simulated[:, s])} mV. Below: the current, {_span(current, 3)} {unit}".rstrip()
+        + "."
+    )
+    of = f"Stimulus {s + 1} of {len(held.currents)}: " if len(held.currents) > 1 else ""
+    told = f"{of}Recording and re-simulated fitted cell; below, the injected current."
+    picture = panels.overlay(held.volts[:, s], shown.simulated[:, s], current, dt, unit, f"overlay{s}", label)
+    return tag("figure", picture, tag("figcaption", told))
+
+
+def _details(one, other, dt):
+    """Three panels: the first spike's shape, what lies below the spikes, the phase plane."""
+    first = [spikes.spike_times(trace, dt)[:1] for trace in (one, other)]
+    at = [
+        f"at {times[0]:.1f} ms in the {name}"
+        for times, name in zip(first, ("recording", "fitted cell"), strict=True)
+        if len(times)
+    ]
+    told = f"First spike, {' and '.join(at)}, laid over each other." if at else "Neither trace has a spike."
+    yield tag("figure", panels.first_spike(one, other, dt, told), tag("figcaption", told))
+    top = panels.ceiling(one, other, dt)
+    told = f"Subthreshold part: voltages up to {top:.0f} mV, where spikes are cut off."
+    yield tag("figure", panels.subthreshold(one, other, dt, told), tag("figcaption", told))
+    steepest = [spikes.slope(trace, dt).max() for trace in (one, other)]
+    told = f"Phase plane: steepest rise {steepest[0]:.0f} mV/ms in the recording, {steepest[1]:.0f} mV/ms in the fitted cell."
+    yield tag("figure", panels.phase_plane(one, other, dt, told), tag("figcaption", told))
+
+
+def _span(values, digits: int = 1) -> str:
+    return f"{np.min(values):.{digits}f} to {np.max(values):.{digits}f}"
+
+
+def _closeness(found) -> Html:
+    rows = [
+        ["spikes recorded", str(found["spikes_recorded"]), "upward crossings of -20 mV"],
+        ["spikes in the fitted cell", str(found["spikes_simulated"]), "the same"],
+        [
+            "coincidence",
+            f"{found['coincidence']:.2f}",
+            "of spikes within 2 ms; 1: all coincide, 0: no more than by chance",
+        ],
+        [
+            "rms difference",
+            f"{found['rms']:.2f} mV",
+            "of the voltage, over the whole window; a shifted spike counts twice",
+        ],
+    ]
+    return table("Recording and re-simulated fitted cell", ["measure", "figure", "what it is"], rows, figures=(1,))
+
+
+def _features(shown) -> Html:
+    if not features.is_there():
+        return paragraphs(
+            join(["eFEL is not installed, so its features are not here. To get it: ", tag("code", HOW_TO_GET_EFEL)])
+        )
+    held, dt = shown.recording, shown.recording.dt
+    found = features.compare(held.volts[0, 0], shown.simulated[0, 0], held.currents[0], dt)
+    start, stop = features.stimulus_interval(held.currents[0], dt)
+    rows = [_feature(row) for row in found]
+    heads = ["feature", "eFEL's name", "recording", "fitted cell", "difference", "unit"]
+    told = paragraphs(
+        f"As eFEL {features.version()} measures them with its own settings, the stimulus being on from {start:.1f} to "
+        f"{stop:.1f} ms; what each spike has is averaged over the spikes. \N{EN DASH}: the trace has none."
+    )
+    return join([table("Features of recording and fitted cell", heads, rows, figures=(2, 3, 4)), told])
+
+
+def _feature(row):
+    form = f".{DECIMALS.get(row.unit, 3)}f" if row.unit else ".3g"
+    shown = ((row.recorded, form), (row.fitted, form), (row.difference, f"+{form}"))
+    figures = ("\N{EN DASH}" if x is None else f"{x:{f}}" for x, f in shown)
+    return [row.words, tag("code", row.name), *figures, row.unit]
+
+
+def _provenance(shown) -> Html:
+    held = shown.fit.provenance
+    named = [
+        ("recording", shown.fit.recording),
+        ("ensemble and cell", {k: held[k] for k in sorted(held) if k not in APART}),
+    ]
+    rows = [[key, tag("code", value)] for _, part in named for key, value in _flat(part)]
+    typed = tag("pre", tag("code", "\n".join(_commands(shown))), tabindex="0", aria_label="Commands")
+    versions = table("Versions", ["program", "version"], sorted(held.get("versions", {}).items()))
+    facts = table("Recording, ensemble and cell", ["what", "value"], rows)
+    return join([tag("h3", "Commands that made it"), typed, tag("h3", "Facts and hashes"), facts, versions])
+
+
+def _commands(shown):
+    """What was typed, as lines for a shell."""
+    held = shown.fit.provenance
+    if "made" in held:
+        yield from ("# the ensemble", *held["made"])
+    yield from ("# the fit", held.get("command", "# was made from Python"))
+    if shown.command:
+        yield from ("# this page", shown.command)
+
+
+def _flat(held, before=""):
+    """What nested facts hold, as (key, text)."""
+    for key, value in held.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}".replace("_", " "), str(value)
+
+
+def _file_name(shown) -> str:
+    """A name for the zip, of letters that any system takes."""
+    kept = "".join(c if c.isascii() and c.isalnum() else "_" for c in shown.title)
+    return kept[:60].strip("_") or "fit"
