@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from nrn_mlfit import stimuli, textfile
-from nrn_mlfit.cells import CellModel, place
+from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import CellError, MlfitError, StimulusError
+from nrn_mlfit.places import is_site
 from nrn_mlfit.stimuli import Protocol, Stimulus
 
 OWN = "own"  # what the cell file says
@@ -90,20 +91,12 @@ def _probes(model, words) -> dict[str, str]:
         return model.probes
     sites = {word: model.probes.get(word, word) for word in map(str.strip, words.split(","))}
     for site in sites.values():
-        if not _is_site(site):
+        if not is_site(site):
             raise CellError(
                 f"probe {site!r}: write SECTION(x) with x in 0..1, VARIABLE@PROCESS for a point process, or the name of a "
                 f"probe of the cell: {', '.join(model.probes)}"
             )
     return sites
-
-
-def _is_site(word) -> bool:
-    try:
-        where = place(word)
-    except CellError:
-        return False
-    return where.kind == "point" or where.kind == "site" and float(where.where) <= 1
 
 
 def _geometry(model, words) -> dict[str, float]:

@@ -13,41 +13,18 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from nrn_mlfit import stimuli, textfile
-from nrn_mlfit.errors import CellError, MlfitError
-from nrn_mlfit.parameters import Parameter, ParameterSpace
-from nrn_mlfit.stimuli import Protocol
+from nrn_mlfit import fields, stimuli, textfile
+from nrn_mlfit.errors import CellError, MlfitError, ParameterError
+from nrn_mlfit.parameters import Fixed, Parameter, ParameterSpace
+from nrn_mlfit.places import is_site, is_target, place
+from nrn_mlfit.stimuli import Protocol, Stimulus
 
-SHIPPED = ("mainen", "ball_two_sticks", "izhikevich")
-PLACES = {  # how a cell file names what it sets, records or injects into
-    "range": re.compile(r"([A-Za-z_]\w*)\.([A-Za-z_]\w*)"),  # gbar_na.somatic: in every section of a SectionList
-    "point": re.compile(r"([A-Za-z_]\w*)@([A-Za-z_]\w*)"),  # V@cell: a variable of a point process
-    "procedure": re.compile(r"([A-Za-z_]\w*)\(()\)"),  # set_rm(): a procedure of the template
-    "site": re.compile(r"([A-Za-z_]\w*(?:\[\d+\])?)\((\d+\.?\d*|\.\d+)\)"),  # soma(0.5), dend[3](1)
-}
+SHIPPED = ("mainen", "ball_two_sticks", "izhikevich", "mainen_slice", "izhikevich_slice")
 KEYS = {
-    *("name", "hoc", "template", "mod", "files", "celsius", "v_init", "dt"),
-    *("probes", "inject", "stimulus", "geometry", "parameters"),
+    *("name", "hoc", "template", "mod", "files", "celsius", "v_init", "dt", "current_gain"),
+    *("probes", "inject", "stimulus", "geometry", "parameters", "fixed"),
 }
 REQUIRED = ("name", "hoc", "template", "stimulus", "parameters")
-
-
-@dataclass(frozen=True)
-class Place:
-    """A place in a cell: (kind, name, where) is (range, gbar_na, somatic), (point, V, cell), (procedure, set_rm, "") or
-    (site, soma, 0.5)."""
-
-    kind: str
-    name: str
-    where: str
-
-
-def place(text: str) -> Place:
-    """The place that a word of a cell file means; raises CellError for none."""
-    for kind, form in PLACES.items():
-        if match := form.fullmatch(text):
-            return Place(kind, match[1], match[2])
-    raise CellError(f"{text!r} names no place in a cell, as gbar_na.somatic, V@cell, set_rm() or soma(0.5) do")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +33,8 @@ class CellModel:
 
     `hoc` is the file that defines `template`, `mod` the folder of its MOD files (None: built-in mechanisms only),
     `files` are what else the HOC reads (a morphology), `probes` maps a name to a recording site, `dt` is the longest
-    integration step in ms.
+    integration step in ms. `space` are the parameters that are drawn, `fixed` those that are held. `current_gain`: what 1 nA
+    is to a point process that counts its current in a unit of its own.
     """
 
     name: str
@@ -72,6 +50,8 @@ class CellModel:
     space: ParameterSpace
     geometry: dict[str, float] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
+    fixed: tuple[Fixed, ...] = ()
+    current_gain: float | None = None
 
     @property
     def step(self) -> float:
@@ -84,8 +64,32 @@ class CellModel:
 
     @property
     def current_unit(self) -> str:
-        """The unit of the stimulus: a point process counts as its authors do."""
-        return "nA" if place(self.inject).kind == "site" else ""
+        """The unit of the stimuli: a point process counts as its authors do."""
+        return "nA" if all(self._is_in_na(s) for s in self.protocol.stimuli) else ""
+
+    def gain(self, stimulus: Stimulus) -> float:
+        """What a stimulus is multiplied by on its way into the cell, where no parameter says it."""
+        is_own = self.current_gain is None or not self._is_in_na(stimulus)
+        return 1.0 if is_own else float(self.current_gain or 0)
+
+    def _is_in_na(self, stimulus) -> bool:
+        """Into a section all flows in nA; into a point process what a file holds, and all if a parameter is the gain."""
+        drawn = any("current_gain" in p.sets for p in self.parameters)
+        from_file = self.current_gain is not None and stimulus.name == "file"
+        return place(self.inject).kind == "site" or drawn or from_file
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """All parameters in the cell file's order, the held ones among them."""
+        held = list(self.space.parameters)
+        for one in self.fixed:
+            held.insert(one.at, one.parameter)
+        return held
+
+    @property
+    def held(self) -> dict[str, float]:
+        """The values of the parameters that are not drawn, by name, in their own units."""
+        return {one.parameter.name: one.value for one in self.fixed}
 
     def under(self, *stims) -> "CellModel":
         """The same cell under other stimuli."""
@@ -105,7 +109,9 @@ class CellModel:
             "probes": [list(pair) for pair in self.probes.items()],  # a list: the P axis has this order
             "inject": self.inject,
             "geometry": self.geometry,
-            "parameters": [{**vars(p), "sets": list(p.sets)} for p in self.space.parameters],
+            "parameters": [_described(p) for p in self.space.parameters],
+            **({"fixed": {f.parameter.name: _held(f) for f in self.fixed}} if self.fixed else {}),
+            **({"current_gain": self.current_gain} if any(self.gain(s) != 1 for s in self.protocol.stimuli) else {}),
         }
 
     def digest(self) -> str:
@@ -130,6 +136,26 @@ class CellModel:
 def load(cell: str | Path, stimulus: dict | None = None) -> CellModel:
     """A cell by name (shipped or of an installed package) or by the path of its cell file or the folder that holds it."""
     return read(find(cell), stimulus)
+
+
+def fixed(model: CellModel, values: dict[str, float]) -> CellModel:
+    """The cell with some parameters held at `values`, in their own units: they are no longer drawn, learned or fitted.
+
+    Raises ParameterError for a name it does not have, for a value outside its range, and where nothing is left to draw.
+    """
+    names = [p.name for p in model.parameters]
+    if unknown := [name for name in values if name not in names]:
+        raise ParameterError(
+            f"{model.name} has no parameter {', '.join(map(repr, unknown))} to fix; it has {', '.join(names)}"
+        )
+    values = {**model.held, **values}
+    if len(values) == len(names):
+        raise ParameterError(
+            f"{model.name}: all {len(names)} of its parameters are fixed, so there is nothing left to draw; leave one of them out"
+        )
+    held = [Fixed(p, float(values[p.name]), at) for at, p in enumerate(model.parameters) if p.name in values]
+    space = ParameterSpace(tuple(p for p in model.parameters if p.name not in values))
+    return replace(model, space=space, fixed=tuple(held))
 
 
 def find(cell: str | Path) -> Path:
@@ -182,16 +208,26 @@ def read(path: Path, stimulus: dict | None = None) -> CellModel:
 def bundle(cell: CellModel, folder: Path) -> Path:
     """Write a copy of all a cell is made of into `folder`; `load(folder)` gives the same cell, digest for digest."""
     files = list(cell.sources().items())
-    held = {k: v for k, v in cell.settings().items() if k != "parameters"}
+    held = {k: v for k, v in cell.settings().items() if k not in ("parameters", "fixed")}
     held |= {"hoc": cell.hoc.name, "files": [cell.copied_name(path) for path in cell.files]}
     held |= {"mod": "mod"} if cell.mod else {}
     held["stimulus"] = [_bundled_stimulus(s, k, files) for k, s in enumerate(cell.protocol.stimuli)]
     held["probes"] = cell.probes
-    held["parameters"] = {p.pop("name"): p for p in cell.settings()["parameters"]}
+    held |= {"current_gain": cell.current_gain} if cell.current_gain is not None else {}
+    held["parameters"] = {p.pop("name"): p for p in map(_described, cell.parameters)}
+    held |= {"fixed": cell.held} if cell.held else {}
     files.append((f"{cell.name}.yaml", yaml.safe_dump(held, sort_keys=False).encode()))
     for name, content in files:
         textfile.write_atomic(folder / name, content)
     return folder
+
+
+def _described(parameter) -> dict:
+    return {**vars(parameter), "sets": list(parameter.sets)}
+
+
+def _held(one) -> dict:
+    return {"value": one.value, "at": one.at, **_described(one.parameter)}
 
 
 def _bundled_stimulus(stimulus, number, files) -> dict:
@@ -208,21 +244,34 @@ def _build(held, folder, stimulus) -> CellModel:
     _check_keys(held)
     specs = stimulus or held["stimulus"]
     specs = specs if isinstance(specs, list) else [specs]
-    return CellModel(
+    whole = CellModel(
         name=str(held["name"]),
-        hoc=_file(folder, held["hoc"]),
-        files=_files(folder, held),
+        hoc=fields.file(folder, held["hoc"]),
+        files=fields.files(folder, held),
         template=str(held["template"]),
-        mod=_mod_folder(folder, held.get("mod")),
+        mod=fields.mod_folder(folder, held.get("mod")),
         probes=_probes(held.get("probes", {"soma": "soma(0.5)"})),
         inject=_site("inject", held.get("inject", "soma(0.5)")),
-        celsius=_number(held, "celsius", 34),
-        v_init=_number(held, "v_init", -65),
-        dt=_positive(held, "dt", 0.025),
+        celsius=fields.number(held, "celsius", 34),
+        v_init=fields.number(held, "v_init", -65),
+        dt=fields.positive(held, "dt", 0.025),
         protocol=Protocol(tuple(stimuli.make(s, folder) for s in specs)),
-        space=ParameterSpace(tuple(_parameter(n, p) for n, p in _mapping(held, "parameters").items())),
-        geometry={k: _number(held["geometry"], k, None) for k in _mapping(held, "geometry")},
+        space=ParameterSpace(tuple(_parameter(n, p) for n, p in fields.mapping(held, "parameters").items())),
+        geometry={k: fields.number(held["geometry"], k, None) for k in fields.mapping(held, "geometry")},
+        current_gain=fields.positive(held, "current_gain", None) if "current_gain" in held else None,
     )
+    _check_gain(whole)
+    return fixed(whole, {k: fields.number(held["fixed"], k, None) for k in fields.mapping(held, "fixed")})
+
+
+def _check_gain(model):
+    """A current that flows into a section is in nA already."""
+    asked = model.current_gain is not None or any("current_gain" in p.sets for p in model.parameters)
+    if asked and place(model.inject).kind == "site":
+        raise CellError(
+            f"current_gain: {model.inject} takes its current in nA as it is; leave it out, or inject into the variable of a "
+            "point process"
+        )
 
 
 def _check_keys(held):
@@ -239,55 +288,6 @@ def _check_keys(held):
         raise CellError(f"template: {held['template']!r} is no name of a HOC template")
 
 
-def _mapping(held, key) -> dict:
-    value = held.get(key, {})
-    if not isinstance(value, dict):
-        raise CellError(f"{key}: must be a mapping, got {value!r}")
-    return value
-
-
-def _number(held, key, default) -> float:
-    value = held.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-        raise CellError(f"{key}: must be a number, got {value!r}")
-    return float(value)
-
-
-def _positive(held, key, default) -> float:
-    value = _number(held, key, default)
-    if value <= 0:
-        raise CellError(f"{key}: must be above 0, got {value:g}")
-    return value
-
-
-def _file(folder, name) -> Path:
-    path = folder / str(name)
-    if not path.is_file():
-        raise CellError(f"{path} does not exist; paths are relative to the cell file")
-    return path
-
-
-def _files(folder, held) -> tuple[Path, ...]:
-    """What the HOC reads lies in its folder, so that a copy of that folder is a copy of the cell."""
-    names = held.get("files", [])
-    if not isinstance(names, list):
-        raise CellError(f"files: must be a list of file names, got {names!r}")
-    beside = _file(folder, held["hoc"]).parent
-    for path in (paths := tuple(_file(folder, name) for name in names)):
-        if not path.resolve().is_relative_to(beside.resolve()):
-            raise CellError(f"files: {path} must lie in the folder of the HOC file that reads it, {beside}")
-    return paths
-
-
-def _mod_folder(folder, name) -> Path | None:
-    if name is None:
-        return None
-    path = (folder / str(name)).resolve()
-    if not sorted(path.glob("*.mod")):
-        raise CellError(f"mod: {path} holds no .mod file; paths are relative to the cell file")
-    return path
-
-
 def _probes(held) -> dict[str, str]:
     if not isinstance(held, dict) or not held:
         raise CellError(f'probes: must map names to sites, such as {{soma: "soma(0.5)"}}, got {held!r}')
@@ -296,8 +296,7 @@ def _probes(held) -> dict[str, str]:
 
 def _site(what, text) -> str:
     text = str(text)
-    site, point = PLACES["site"].fullmatch(text), PLACES["point"].fullmatch(text)
-    if point or (site and 0 <= float(site[2]) <= 1):
+    if is_site(text):
         return text
     raise CellError(
         f"{what}: {text!r} is no site; write SECTION(x) with x in 0..1, or VARIABLE@PROCESS for a point process"
@@ -316,10 +315,10 @@ def _parameter(name, held) -> Parameter:
                 f"parameter {name}: {target} would draw the number of segments, which is no quantity of the cell; set nseg in "
                 "the template"
             )
-        if not any(PLACES[kind].fullmatch(target) for kind in ("range", "point", "procedure")):
+        if not is_target(target):
             raise CellError(
-                f"parameter {name}: {target!r} sets nothing; write VARIABLE.LIST (gbar_na.somatic), "
-                "VARIABLE@PROCESS of a point process, or PROCEDURE()"
+                f"parameter {name}: {target!r} sets nothing; write VARIABLE.LIST (gbar_na.somatic), VARIABLE.LIST* for a "
+                "factor, VARIABLE@PROCESS of a point process, PROCEDURE(), celsius, v_init or current_gain"
             )
-    low, high = (_number(held, end, None) for end in ("low", "high"))
+    low, high = (fields.number(held, end, None) for end in ("low", "high"))
     return Parameter(str(name), low, high, str(held.get("unit", "")), str(held.get("scale", "linear")), targets)

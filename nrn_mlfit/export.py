@@ -11,9 +11,10 @@ import numpy as np
 
 import nrn_mlfit
 from nrn_mlfit import textfile
-from nrn_mlfit.cells import CellModel, place
+from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import FitError
 from nrn_mlfit.fit import Fit
+from nrn_mlfit.places import CONDITIONS, SECTION_VARIABLES, place
 from nrn_mlfit.simulator.mechanisms import names_in
 from nrn_mlfit.stimuli import Protocol
 
@@ -58,25 +59,40 @@ def _renamed(model, template) -> bytes:
 
 
 def _cell_hoc(fit, model, template) -> str:
-    values = {v.name: v.value for v in fit.values}
+    values = _values(fit, model)
     _refuse_non_numbers(values)
     mechanisms = {*BUILT_IN, *(name for path in model.mod_files() for name in names_in(path))}
     lines = [f"cell.{name} = {value!r}" for name, value in model.geometry.items()]
     lines += ["cell.build()"] if model.geometry else []
-    for p in model.space.parameters:
-        lines += [f"// {p.name}, {_plain(p.unit)}".rstrip(", "), f"x = {values[p.name]!r}"]
+    for p in model.parameters:
+        known = ", not fitted: it was given" if p.name in model.held else ""
+        lines += [f"// {p.name}, {_plain(p.unit)}".rstrip(", ") + known, f"x = {values[p.name]!r}"]
         lines += [line for target in p.sets for line in _assignment(p.name, target, mechanisms)]
     parts = [_head(fit, model), _loading(model, template), [EXPECT], _function(template, lines)]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
+def _values(fit, model) -> dict[str, float]:
+    """The values of all parameters, fitted and held, by name."""
+    return {**{v.name: v.value for v in fit.values}, **model.held}
+
+
+def _conditions(fit, model) -> dict[str, float]:
+    """celsius and v_init of the fitted cell, and current_gain if a parameter is the gain."""
+    values = _values(fit, model)
+    drawn = {target: values[p.name] for p in model.parameters for target in p.sets if target in CONDITIONS}
+    return {"celsius": model.celsius, "v_init": model.v_init, **drawn}
+
+
 def _head(fit, model) -> list[str]:
+    held = _conditions(fit, model)
     warnings = [f"//   WARNING: {_plain(w)}" for w in fit.warnings]
     return [
         f"// The cell {model.name}, fitted by nrn_mlfit {nrn_mlfit.__version__} to {_plain(fit.recording.get('name', '?'))}",
         f"// Verdict: {_plain(fit.verdict)}",
         *warnings,
         "// fitted_cell() returns a new fitted cell, as often as it is called, checked value by value.",
+        f"// It was fitted at celsius = {held['celsius']:.6g} degC, starting from v_init = {held['v_init']:.6g} mV.",
     ]
 
 
@@ -87,8 +103,9 @@ def _plain(text) -> str:
 
 def _loading(model, template) -> list[str]:
     """Load the template, after a look whether the channels that the parameters belong to are there."""
-    places = [place(target) for p in model.space.parameters for target in p.sets]
-    needed = sorted({spot.name for spot in places if spot.kind == "range" and spot.name not in EVERYWHERE})
+    places = [place(target) for p in model.parameters for target in p.sets]
+    kinds = ("range", "factor")
+    needed = sorted({spot.name for spot in places if spot.kind in kinds and spot.name not in EVERYWHERE})
     missing = 'execerror("the channels are not loaded: type  nrnivmodl mod  in this folder first", "")'
     guards = [f'if (!name_declared("{variable}")) {{ {missing} }}' for variable in needed]
     return [*guards, f'if (!name_declared("{template}")) {{ load_file(1, "{model.hoc.name}") }}']
@@ -101,20 +118,31 @@ proc expect() { if ($1 != $2) { execerror($s3, "is not as fitted") } }"""
 
 def _function(template, body) -> list[str]:
     inside = [f"cell = new {template}()", *body, "return cell"]
-    return ["obfunc fitted_cell() { local x, n  localobj cell", *(f"    {line}" for line in inside), "}"]
+    return ["obfunc fitted_cell() { local x, n, y  localobj cell", *(f"    {line}" for line in inside), "}"]
 
 
 def _assignment(name, target, mechanisms) -> list[str]:
     """HOC that sets x and reads it back (what a procedure makes of its value cannot be read back)."""
     spot = place(target)
+    if spot.kind == "condition":
+        return [f"// which is {spot.name}: a setting of the run, not of the cell; fit.hoc has it"]
     if spot.kind == "procedure":
         return [f"cell.{spot.name}(x)"]
     if spot.kind == "point":
         variable = f"cell.{spot.where}.{spot.name}"
         return [f"{variable} = x", f'expect({variable}, x, "{name}")']
     start = f"forsec cell.{spot.where} {_if_there(spot.name, mechanisms)}"
+    if spot.kind == "factor":
+        return [f"{start}{{ {_multiplied(name, spot.name)} }}"]
     counted = ["n = 0", f"{start}{{ {spot.name} = x  n += 1 }}", f'expect(n > 0, 1, "{name}")']
     return [*counted, f'{start}expect({spot.name}, x, "{name}")']
+
+
+def _multiplied(name, variable) -> str:
+    """HOC that multiplies a variable of a section, in each of its segments if it is not the section's own, by x."""
+    one = variable if variable in SECTION_VARIABLES else f"{variable}(y)"
+    each = "" if variable in SECTION_VARIABLES else "for (y, 0) "
+    return f'{each}{{ n = {one}*x  {one} = n  expect({one}, n, "{name}") }}'
 
 
 def _if_there(variable, mechanisms) -> str:
@@ -126,15 +154,17 @@ def _if_there(variable, mechanisms) -> str:
 
 
 def _fit_hoc(fit, model, protocol) -> str:
-    count = len(protocol.stimuli)
+    count, held = len(protocol.stimuli), _conditions(fit, model)
+    gains = [held.get("current_gain", model.gain(s)) for s in protocol.stimuli]
     return EXPERIMENT.format(
         title=f"{model.name} fitted to {_plain(fit.recording.get('name', '?'))}",
         stimuli=count,
         probes=len(model.probes),
         last_stimulus=count - 1,
         last_probe=len(model.probes) - 1,
-        celsius=repr(model.celsius),
-        v_init=repr(model.v_init),
+        celsius=repr(held["celsius"]),
+        v_init=repr(held["v_init"]),
+        gains="\n".join(_gain(k, gain) for k, gain in enumerate(gains) if gain != 1),
         step=repr(model.step),
         tstop=repr((protocol.stop - 1) * protocol.dt),
         samples=protocol.stop,
@@ -175,7 +205,7 @@ tstop = {tstop}
         samples.close()
     }}
 }}
-{clamp}
+{gains}{clamp}
 proc stimulate() {{ local i  // with stimulus number $1, counted from 0
     for i = 0, {last_stimulus} {{ currents[i].play_remove() }}
     currents[$1].play(&{target}, times, 1)
@@ -211,6 +241,10 @@ def _clamp(site) -> str:
     if spot.kind == "point":
         return ""
     return f"fitted.{spot.name} clamp = new IClamp({spot.where})\nclamp.del = 0\nclamp.dur = 1e9\n"
+
+
+def _gain(number, gain) -> str:
+    return f"{{currents[{number}].mul({gain!r})}}  // from nA to the unit of the point process\n"
 
 
 def _target(site) -> str:

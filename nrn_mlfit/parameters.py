@@ -16,7 +16,8 @@ class Parameter:
     """One number of a cell that may vary.
 
     `sets` names what it sets in the cell: `gbar_na.somatic` (a range variable in every section of a public
-    SectionList), `a@cell` (a variable of a public point process) or `set_rm()` (a public procedure of the template).
+    SectionList), `L.all*` (as a factor), `a@cell` (a variable of a public point process), `set_rm()` (a public procedure of
+    the template) or a condition of the run such as `celsius`.
     """
 
     name: str
@@ -40,6 +41,24 @@ class Parameter:
             raise ParameterError(f"{self.name}: a log range needs 0 < low < high, got {shown}")
         if not self.sets:
             object.__setattr__(self, "sets", (self.name,))
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A parameter that is known: held at `value`, in its own unit. `at` is its place among all those of its cell."""
+
+    parameter: Parameter
+    value: float
+    at: int
+
+    def __post_init__(self):
+        p = self.parameter
+        if not p.low <= self.value <= p.high:
+            unit = f" {p.unit}" if p.unit else ""
+            raise ParameterError(
+                f"{p.name}: cannot be fixed at {self.value:g}{unit}, as its range is {p.low:g} to {p.high:g}{unit}; take a "
+                "value inside, or give it another range in a cell file of your own"
+            )
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,8 @@ def table(result: Result) -> list[str]:
         truth = f"{v.truth:.4g} ({v.error:+.1f}%)" if v.truth is not None else ""
         numbers = "".join(f"{x:>12.4g}" for x in (v.value, v.lo68, v.hi68, v.lo90, v.hi90))
         lines.append(f"{v.name:<11}{numbers}  {span:<18}{v.unit:<11}{truth}".rstrip())
-    return lines
+    known = result.fit.provenance.get("fixed", {})
+    return lines + [f"{name:<11}{value:>12.4g}  given, not fitted" for name, value in known.items()]
 
 
 def summary(results: list[Result]) -> str:

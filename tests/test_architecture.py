@@ -15,6 +15,7 @@ LAYERS = {
         ["parameters", "stimuli", "spikes", "progress", "textfile", "machine", "pulse", "lastword", "information"], 1
     ),
     "features": 1,
+    **dict.fromkeys(["places", "fields"], 1),  # of cell files
     **dict.fromkeys(["cells", "workers"], 2),
     **dict.fromkeys(["shards", "candidates"], 3),
     **dict.fromkeys(["recordings", "simulator", "learn"], 4),

@@ -130,7 +130,7 @@ def _shown(model):
     protocol = model.protocol
     yield f"{model.name}: template {model.template} of {model.hoc}"
     yield f"  MOD files    {model.mod or 'none'}"
-    yield f"  conditions   {model.celsius:g} degC, from {model.v_init:g} mV, step {model.step:g} ms"
+    yield f"  conditions   {_conditions(model)}, step {model.step:g} ms"
     for stimulus in protocol.stimuli:
         yield f"  stimulus     {_words(stimulus, model)}{_more(stimulus)}, into {model.inject}"
     yield (
@@ -141,7 +141,18 @@ def _shown(model):
         yield f"  probe        {name}: {site}"
     for name, value in model.geometry.items():
         yield f"  geometry     {name} = {value:g}"
+    if model.current_gain is not None:
+        yield f"  gain         1 nA of a stimulus file is {model.current_gain:g} of {model.inject}"
+    for one in model.fixed:
+        yield f"  fixed        {one.parameter.name} = {one.value:g} {one.parameter.unit}".rstrip()
     yield from _table([("parameter", "low", "high", "unit", "scale", "sets"), *map(_parameter, model.space.parameters)])
+
+
+def _conditions(model) -> str:
+    """Temperature and start, or the parameter that says them."""
+    by = {target: p.name for p in model.parameters for target in p.sets}
+    warmth = f"celsius by {by['celsius']}" if "celsius" in by else f"{model.celsius:g} degC"
+    return f"{warmth}, from {by.get('v_init', f'{model.v_init:g} mV')}"
 
 
 def _parameter(p):

@@ -1,5 +1,6 @@
 """nrn-mlfit simulate"""
 
+import math
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,12 @@ from nrn_mlfit.cli.options import any_path, become_mpi_job, cell_argument, say
 @click.option("--first", type=click.IntRange(min=0), default=0, show_default=True, help="Number of the first set.")
 @click.option("-j", "--ranks", type=click.IntRange(min=1), default=1, help="Start this many MPI processes ourselves.")
 @click.option("--stimulus", "stimulus_file", type=any_path, help="A .npz or .csv file to use as the stimulus.")
+@click.option(
+    "--fix",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Hold a parameter at a known value, in its own unit (celsius=34), instead of drawing it. May be given again.",
+)
 @click.option("--sets-a-shard", type=click.IntRange(min=1), default=100, show_default=True, help="Sets in one file.")
 @click.option(
     "--timeout",
@@ -39,7 +46,7 @@ from nrn_mlfit.cli.options import any_path, become_mpi_job, cell_argument, say
     show_default=True,
     help="Of engine lanes: all in double, or the rates of gates in single precision.",
 )
-def simulate(cell, samples, output, seed, first, ranks, stimulus_file, sets_a_shard, timeout, engine, precision):
+def simulate(cell, samples, output, seed, first, ranks, stimulus_file, fix, sets_a_shard, timeout, engine, precision):
     """Simulate CELL for random parameter sets and write HDF5 shards.
 
     CELL is a shipped cell (see `nrn-mlfit cells`), or the path of your own cell file. The same command again does
@@ -48,6 +55,7 @@ def simulate(cell, samples, output, seed, first, ranks, stimulus_file, sets_a_sh
     \b
     Examples:
       nrn-mlfit simulate mainen -n 2000 -j 2 -o runs/mainen
+      nrn-mlfit simulate mainen_slice --fix celsius=34 -n 2000 -o runs/slice34
       mpirun -n 64 nrn-mlfit simulate mainen -n 100000 -o runs/mainen
     """
     if ranks > 1 and workers.launched_size() == 1:
@@ -55,13 +63,35 @@ def simulate(cell, samples, output, seed, first, ranks, stimulus_file, sets_a_sh
     from nrn_mlfit import cells, simulator
 
     spec = {"kind": "file", "path": str(stimulus_file.resolve())} if stimulus_file else None
-    model = cells.load(cell, spec)
+    model = cells.fixed(cells.load(cell, spec), _known(fix))
     draw = partial(_draw, model, Path(f"{output}-difference.png"))
     summary = simulator.simulate(
         model, samples, output, seed, sets_a_shard, first, timeout, say, engine, precision, draw
     )
     for line in summary.lines():
         say(line)
+
+
+def _known(words) -> dict[str, float]:
+    """Name -> value of --fix NAME=VALUE."""
+    known: dict[str, float] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        number = _number(value)
+        if not name or number is None:
+            raise click.UsageError(f"--fix {word}: write NAME=VALUE with a number, as in --fix celsius=34")
+        if name in known:
+            raise click.UsageError(f"--fix {name}: given twice; say once at which value it is held")
+        known[name] = number
+    return known
+
+
+def _number(text) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _draw(model, path, disagreement):

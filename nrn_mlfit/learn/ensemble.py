@@ -150,7 +150,8 @@ class Ensemble:
         """Where answers come from, as JSON-ready values that go into every fit."""
         kept = ("cell", "cell_hash", "protocol_hash", "content_hash", "simulation", "traces", "versions")
         told = {"design": self.design.name, "members": len(self.members), **{key: self.record[key] for key in kept}}
-        return {**told, **self._judged()}
+        known = {"fixed": self.record["fixed"]} if "fixed" in self.record else {}
+        return {**told, **known, **self._judged()}
 
     def _judged(self) -> dict:
         """The commands that made it, and each parameter's R2 on traces it had not met, where they were kept with it."""

@@ -266,6 +266,7 @@ def _origin(manifest: dict, cell: cells.CellModel) -> dict:
     return {
         "cell": manifest["cell"]["name"],
         **{key: manifest[key] for key in ("cell_hash", "protocol_hash", "content_hash")},
+        **({"fixed": cell.held} if cell.held else {}),
         "simulation": {
             "substeps": cell.substeps,
             "current_unit": cell.current_unit,

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nrn_mlfit.cells import CellModel, place
+from nrn_mlfit.cells import CellModel
+from nrn_mlfit.places import place
 from nrn_mlfit.report import geometry
 from nrn_mlfit.report.style import (
     BLACK,

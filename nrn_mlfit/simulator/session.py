@@ -2,20 +2,17 @@
 
 import contextlib
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from nrn_mlfit.cells import CellModel, Place, place
+from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import CellError, FitError
-from nrn_mlfit.parameters import Parameter
+from nrn_mlfit.places import Place, place
 from nrn_mlfit.simulator.door import hoc, load_file
 from nrn_mlfit.simulator.mechanisms import load_mechanisms
+from nrn_mlfit.simulator.setters import setter_of
 from nrn_mlfit.stimuli import Stimulus
-
-SECTION_VARIABLES = ("L", "Ra")  # one value a section; everything else is set in every segment
 
 
 class Session:
@@ -27,19 +24,21 @@ class Session:
     def __init__(self, model: CellModel):
         self.model = model
         self.cell = build_cell(model)
-        self._setters = [_setter(self.cell, p) for p in model.space.parameters]
+        self._drawn: dict[str, float] = {}  # conditions of the run that parameters set
+        self._setters = {p.name: setter_of(self.cell, p, self._drawn) for p in model.parameters}
         self.injector = Injector(self.cell, model.inject)
         self._probes = [hoc().Vector().record(reference(self.cell, site)) for site in model.probes.values()]
 
     def set(self, phys_par):
-        """Set all K parameters, given (K,) in their own units."""
-        for setter, value in zip(self._setters, phys_par, strict=True):
-            setter(float(value))
+        """Set all parameters in the cell file's order: K given (K,) in their own units, and those that are held."""
+        values = {**dict(zip(self.model.space.names, map(float, phys_par), strict=True)), **self.model.held}
+        for name, setter in self._setters.items():
+            setter(values[name])
 
     def run(self, stimulus: Stimulus, stop: int | None = None):
         """The probes' voltages (P, n) in mV at the stimulus' sample times, from t = 0 through sample stop-1.
 
-        The cell starts anew from v_init; `stop` is by default the end of the network's window.
+        The cell starts anew from v_init, its own or what a parameter says; `stop` is by default the end of the network's window.
         """
         model, count = self.model, stop or stimulus.stop
         substeps = model.substeps
@@ -50,10 +49,14 @@ class Session:
     @contextlib.contextmanager
     def begun(self, stimulus: Stimulus, stop: int):
         """The cell at t = 0 under a stimulus of `stop` samples; within the `with` it can be read and advanced."""
-        self.injector.play(stimulus, stop)
-        with conditions(self.model.celsius, self.model.step):
-            hoc().finitialize(self.model.v_init)
+        self.injector.play(stimulus, stop, self.gain(stimulus))
+        with conditions(self._drawn.get("celsius", self.model.celsius), self.model.step):
+            hoc().finitialize(self._drawn.get("v_init", self.model.v_init))
             yield
+
+    def gain(self, stimulus: Stimulus) -> float:
+        """What the samples of a stimulus are multiplied by on their way into the cell as it is set now."""
+        return self._drawn.get("current_gain", self.model.gain(stimulus))
 
 
 _templates: dict[str, str] = {}  # template -> sha256 of the files it came from
@@ -205,16 +208,16 @@ class Injector:
             self.process, self.variable = getattr(cell, spot.where), spot.name
         self._played = None
 
-    def play(self, stimulus, count):
-        """Sample k at t = k dt, linear in between."""
-        if self._played and self._played[:2] == (stimulus, count):
+    def play(self, stimulus, count, gain=1.0):
+        """Sample k, times the gain, at t = k dt, linear in between."""
+        if self._played and self._played[:3] == (stimulus, count, gain):
             return
         h = hoc()
         if self._played:
-            self._played[2].play_remove()
-        values, times = h.Vector(stimulus.current[:count]), h.Vector(np.arange(count) * stimulus.dt)
+            self._played[3].play_remove()
+        values, times = h.Vector(gain * stimulus.current[:count]), h.Vector(np.arange(count) * stimulus.dt)
         values.play(self._target, times, 1)
-        self._played = (stimulus, count, values, times)
+        self._played = (stimulus, count, gain, values, times)
 
 
 def segment(cell, spot: Place):
@@ -237,82 +240,3 @@ def _point_reference(cell, spot: Place):
         raise CellError(
             f"{cell}: has no public point process {spot.where} with {spot.name}; add it to `public`"
         ) from None
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where an entry of `sets` leads: the `owners` (segments, sections or a point process) of a variable."""
-
-    owners: list
-    variable: str
-
-    def __call__(self, value: float):
-        for owner in self.owners:
-            setattr(owner, self.variable, value)
-
-
-def _setter(cell, parameter: Parameter) -> Callable[[float], None]:
-    targets = [_target(cell, parameter, text) for text in parameter.sets]
-
-    def put(value):
-        for target in targets:
-            target(value)
-
-    return put
-
-
-def _target(cell, parameter, text) -> Callable[[float], None]:
-    spot = place(text)
-    if spot.kind == "procedure":
-        return _member(cell, parameter, spot.name)
-    where = _member(cell, parameter, spot.where)
-    if spot.kind == "range" and not _is_section_list(where):
-        raise CellError(
-            f"parameter {parameter.name}: {spot.where} is no SectionList; let the template append its sections to a "
-            f"public one, and write {spot.name}.NAME_OF_THE_LIST"
-        )
-    owners = _owners(where, spot.name)
-    if not owners:
-        raise CellError(
-            f"parameter {parameter.name}: nothing in {spot.where} has {spot.name}; insert its mechanism, and write "
-            "VARIABLE_SUFFIX (gbar_na) as NEURON does"
-        )
-    _check_unit(parameter, owners[0], spot.name)
-    return Target(owners, spot.name)
-
-
-def _owners(where, variable) -> list:
-    """The sections or segments of a SectionList, or the point process itself, that have the variable."""
-    if not _is_section_list(where):
-        return [where] if hasattr(where, variable) else []
-    if variable in SECTION_VARIABLES:
-        return list(where)
-    return [seg for sec in where for seg in sec if hasattr(seg, variable)]
-
-
-def _is_section_list(where) -> bool:
-    return hasattr(where, "allroots")
-
-
-def _member(cell, parameter, name):
-    found = getattr(cell, name, None)
-    if found is None:
-        raise CellError(f"parameter {parameter.name}: the template has no public {name}; add it to `public`")
-    return found
-
-
-def _check_unit(parameter, owner, variable):
-    """The unit of the cell file must be the one that the MOD file declares, where it declares one."""
-    process = owner.hname().partition("[")[0] + "." if hasattr(owner, "get_segment") else ""
-    declared = hoc().units(process + variable)
-    if declared and parameter.unit and _plain(declared) != _plain(parameter.unit):
-        raise CellError(
-            f"parameter {parameter.name}: unit is {parameter.unit}, but NEURON has {variable} in {declared}"
-        )
-
-
-def _plain(unit: str) -> str:
-    plain = unit.replace("µ", "u").lower()
-    for mark in " ^*-()":
-        plain = plain.replace(mark, "")
-    return plain.removeprefix("1") if plain.startswith("1/") else plain

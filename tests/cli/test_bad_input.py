@@ -59,7 +59,8 @@ def sentence(done, output=None):
 def test_an_unknown_cell(command, tmp_path):
     done = command("simulate", "purkinje", "-n", 5, "-o", tmp_path / "out")
     assert sentence(done, tmp_path / "out") == (
-        "no cell is called 'purkinje'; there are mainen, ball_two_sticks, izhikevich, or give the path of a cell file"
+        "no cell is called 'purkinje'; there are mainen, ball_two_sticks, izhikevich, mainen_slice, "
+        "izhikevich_slice, or give the path of a cell file"
     )
 
 
@@ -110,7 +111,7 @@ def test_an_unknown_parameter_place(command, tmp_path, own_cell):
     done = command("simulate", cell, "-n", 5, "-o", tmp_path / "out")
     assert sentence(done, tmp_path / "out") == (
         f"{cell}: parameter gbar: 'gbar' sets nothing; write VARIABLE.LIST (gbar_na.somatic), "
-        "VARIABLE@PROCESS of a point process, or PROCEDURE()"
+        "VARIABLE.LIST* for a factor, VARIABLE@PROCESS of a point process, PROCEDURE(), celsius, v_init or current_gain"
     )
 
 

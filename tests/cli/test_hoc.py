@@ -76,7 +76,7 @@ def test_a_folder_that_holds_something_is_refused_and_stays_as_it_is(tmp_path):
 def test_an_unknown_name_is_refused_and_leaves_nothing(tmp_path):
     with pytest.raises(MlfitError) as error:
         run("pyramid", "-o", tmp_path / "p")
-    assert str(error.value) == "no shipped cell is called 'pyramid'; there are mainen, ball_two_sticks, izhikevich"
+    assert str(error.value) == "no shipped cell is called 'pyramid'; there are " + ", ".join(cells.SHIPPED)
     assert not list(tmp_path.iterdir())
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from nrn_mlfit import cells, shards
 from nrn_mlfit.simulator import Session
+from nrn_mlfit.spikes import spike_counts
 
 IZHIKEVICH = cells.load("izhikevich")
 
@@ -94,13 +95,14 @@ def test_failed_sets_are_counted_by_cause_and_left_out(command, tmp_path):
 
 
 def test_a_recorded_current_takes_the_place_of_the_stimulus(command, tmp_path):
-    current = np.concatenate([np.zeros(100), np.full(400, 10.0)])
+    current = np.concatenate([np.zeros(100), np.full(400, 0.1)])  # nA, of which the cell feels 100 times as much
     np.savez(tmp_path / "piece.npz", current=current, dt=0.1)
     done = command("simulate", "izhikevich", "-n", 2, "--stimulus", tmp_path / "piece.npz", "-o", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     (shard,) = (shards.read(path) for path in shards.open_run(tmp_path / "run").shards)
     assert np.array_equal(shard.currents[0, -500:], current)
     assert shard.volts.shape == (2, 1, 1, 500)
+    assert (spike_counts(shards.to_millivolts(shard.volts)) > 0).all()
 
 
 def test_a_seed_beyond_its_range_is_refused(command, tmp_path):
@@ -133,3 +135,50 @@ def test_a_reader_that_has_seen_enough_is_no_error(izhikevich_run):
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
     assert done.stdout == f"{izhikevich_run}\n"
     assert done.stderr == ""
+
+
+# ---- Known values ----
+
+
+def test_a_known_value_is_no_longer_drawn_and_goes_with_the_run(command, tmp_path):
+    words = ("--fix", "b=0.25", "--fix", "current_gain=120")
+    done = command("simulate", "izhikevich_slice", *words, "-n", 3, "-o", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    run = shards.open_run(tmp_path / "run")
+    (shard,) = (shards.read(path) for path in run.shards)
+    assert shard.parameter_names == ["a", "c", "d"]
+    assert {name: held["value"] for name, held in run.manifest["cell"]["fixed"].items()} == {
+        "b": 0.25,
+        "current_gain": 120,
+    }
+    held = cells.fixed(cells.load("izhikevich_slice"), {"b": 0.25, "current_gain": 120})
+    copy = cells.load(tmp_path / "run" / "cell")
+    assert run.manifest["cell_hash"] == held.digest() == copy.digest() != cells.load("izhikevich_slice").digest()
+    session = Session(copy)
+    session.set(shard.phys_par[1])
+    assert (session.cell.cell.b, session.cell.cell.a) == (0.25, shard.phys_par[1, 0])
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["e=1"], "nrn-mlfit: izhikevich has no parameter 'e' to fix; it has a, b, c, d\n"),
+        (
+            ["c=-40"],
+            "nrn-mlfit: c: cannot be fixed at -40 mV, as its range is -80 to -50 mV; take a value inside, or give it another "
+            "range in a cell file of your own\n",
+        ),
+        (
+            ["a=0.02", "b=0.2", "c=-65", "d=2"],
+            "nrn-mlfit: izhikevich: all 4 of its parameters are fixed, so there is nothing left to draw; leave one of them out\n",
+        ),
+        (["a"], "Error: --fix a: write NAME=VALUE with a number, as in --fix celsius=34\n"),
+        (["a=nan"], "Error: --fix a=nan: write NAME=VALUE with a number, as in --fix celsius=34\n"),
+        (["a=0.02", "a=0.03"], "Error: --fix a: given twice; say once at which value it is held\n"),
+    ],
+)
+def test_what_cannot_be_fixed_is_refused_in_a_sentence_and_nothing_is_written(command, tmp_path, words, text):
+    fixes = [word for value in words for word in ("--fix", value)]
+    done = command("simulate", "izhikevich", *fixes, "-n", 2, "-o", tmp_path / "run")
+    assert done.returncode == 2 and done.stderr.endswith(text), done.stderr
+    assert not (tmp_path / "run").exists()

@@ -1,7 +1,9 @@
 """The lane engine against NEURON, cell by cell; and that a set's trace hangs on the set alone, to the last bit."""
 
 import functools
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,14 +13,14 @@ from hypothesis import strategies as st
 from nrn_mlfit import cells, stimuli
 from nrn_mlfit.shards import Status
 from nrn_mlfit.simulator import agreement, engines
-from nrn_mlfit.simulator.lanes import AnotherCell, Checked
+from nrn_mlfit.simulator.lanes import AnotherCell, Checked, Outside
 from nrn_mlfit.simulator.lanes.engine import LaneEngine
 from nrn_mlfit.simulator.mechanisms import build
 from nrn_mlfit.simulator.neuron import NeuronEngine
 from nrn_mlfit.simulator.worker import Worker
 
 BOUNDS = {"double": agreement.DOUBLE, "mixed": agreement.MIXED}
-PULSES = {"mainen": 0.4, "ball_two_sticks": 0.5}  # nA, from 2 to 12 of 15 ms
+PULSES = {"mainen": 0.4, "mainen_slice": 0.4, "ball_two_sticks": 0.5}  # nA, from 2 to 12 of 15 ms
 
 
 @functools.cache
@@ -53,9 +55,14 @@ def assert_agree(engine, sets, precision="double"):
 
 # ---- Shipped cells ----
 
+SHIPPED_SETS = [
+    *(("izhikevich", 12), ("ball_two_sticks", 6), ("mainen", 3)),
+    *(("mainen_slice", 3), ("izhikevich_slice", 12)),
+]
+
 
 @pytest.mark.parametrize("precision", BOUNDS)
-@pytest.mark.parametrize(("name", "sets"), [("izhikevich", 12), ("ball_two_sticks", 6), ("mainen", 3)])
+@pytest.mark.parametrize(("name", "sets"), SHIPPED_SETS)
 def test_shipped_cells_agree_with_neuron(name, sets, precision):
     engine = engine_of(name, precision)
     neuron = assert_agree(engine, draws(engine, sets), precision)
@@ -228,6 +235,71 @@ def test_a_set_that_hoc_refuses_has_its_status_and_the_others_are_as_without_it(
     fine = [1, 2, 3, 5]
     assert volts[fine].tobytes() == wanted[fine].tobytes()
     assert (volts[[0, 4]] == 0).all()
+
+
+# ---- The conditions of a run, drawn ----
+
+WARM = """begintemplate LanesWarm
+public soma, dend, all
+create soma, dend
+objref all
+proc init() {
+    all = new SectionList()
+    connect dend(0), soma(1)
+    soma { L = 20  diam = 20 }
+    dend { L = 200  diam = 2  nseg = 3 }
+    soma all.append()
+    dend all.append()
+    forsec all { insert pas  insert rna  insert rka  insert rcat  insert rcap  gbar_rna = 0.08  gbar_rka = 0.02 }
+}
+endtemplate LanesWarm
+"""
+WARM_YAML = """\
+name: lanes_warm
+hoc: warm.hoc
+template: LanesWarm
+mod: mod
+dt: 0.05
+stimulus: {kind: step, scale: 0.2, delay: 2, duration: 25, total: 30, dt: 0.05}
+parameters:
+  celsius: {low: 10, high: 37, unit: degC}
+  rest: {low: -75, high: -60, unit: mV, sets: [e_pas.all, v_init]}
+  size: {low: 0.7, high: 1.4, scale: log, sets: ["L.all*", "diam.all*"]}
+  gbar_rcat.all: {low: 1.0e-4, high: 1.0e-3}
+"""
+
+
+def warm(folder):
+    """A cell whose gates (by celsius in their rates) and whose calcium reversal potential (by Nernst) hang on the temperature."""
+    (folder / "mod").mkdir(parents=True)
+    for name in ("rna", "rka", "rcat", "rcap"):
+        shutil.copy(Path(__file__).with_name("pool") / f"{name}.mod", folder / "mod")
+    (folder / "warm.hoc").write_text(WARM)
+    (folder / "warm.yaml").write_text(WARM_YAML)
+    return cells.load(folder)
+
+
+@pytest.mark.parametrize("precision", BOUNDS)
+def test_temperature_start_and_size_of_every_set_are_its_own(tmp_path, precision):
+    engine = LaneEngine(warm(tmp_path), precision)
+    assert "celsius" in {array.name for array in engine.plan.gathered} and engine.plan.reversals
+    sets = draws(engine, 6)
+    volts = assert_agree(engine, sets, precision)
+    assert volts[:, 0, 0, 0] == pytest.approx(sets[:, 1])
+    other = sets.copy()
+    other[:, 0] += 1  # degC
+    assert np.abs(neuron_of(engine).run(other)[0] - volts).max(axis=(1, 2, 3)).min() > 0.01
+
+
+def test_a_table_that_hangs_on_a_drawn_temperature_is_left_to_neuron(tree_folder):
+    model = tree(tree_folder, "{celsius: {low: 5, high: 20}}", 0.05)
+    with pytest.raises(Outside) as error:
+        LaneEngine(model)
+    assert str(error.value) == "TABLE hh.rates depends on celsius, which the parameters or time change"
+    engine, why = engines.make("auto", "double", model)
+    assert engine.name == "neuron" and "celsius" in why
+    cold, warm = engine.run(np.array([[5.0], [20.0]]))[0]
+    assert np.abs(cold - warm).max() > 1
 
 
 ANOTHER = "parameters change the segments, mechanisms or point processes of the cell"

@@ -108,6 +108,11 @@ def test_no_answer_for_nan(small_ensemble, window):
         small_ensemble.predict(window)
 
 
+def test_what_was_known_of_the_cell_goes_into_every_fit(small_ensemble):
+    known = replace(small_ensemble, record={**small_ensemble.record, "fixed": {"celsius": 34.0}})
+    assert known.provenance() == {**small_ensemble.provenance(), "fixed": {"celsius": 34.0}}
+
+
 def test_provenance_is_json(small_ensemble):
     held = json.loads(json.dumps(small_ensemble.provenance()))
     assert held["cell"] == "decay" and held["traces"] == 60

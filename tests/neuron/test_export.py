@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nrn_mlfit import cells, export, resimulate
+from nrn_mlfit import cells, export, places, resimulate
 from nrn_mlfit.errors import FitError
 from nrn_mlfit.fit import Fit, Value
 from nrn_mlfit.simulator import Session, load_cell
 from nrn_mlfit.simulator.mechanisms import nrnivmodl
 
 BIN = Path(sys.executable).parent
-NAMES = ("izhikevich", "ball_two_sticks", "mainen")
+NAMES = ("izhikevich", "ball_two_sticks", "mainen", "mainen_slice", "izhikevich_slice", "mainen at 34 degC")
 
 
 def fit_of(model, values, name="test"):
@@ -27,7 +27,8 @@ def fit_of(model, values, name="test"):
 
 @pytest.fixture(scope="module")
 def models():
-    return {name: cells.load(name) for name in NAMES}
+    free = {name: cells.load(name) for name in NAMES[:-1]}
+    return {**free, NAMES[-1]: cells.fixed(free["mainen_slice"], {"celsius": 34, "size": 0.8})}
 
 
 def values_of(model):
@@ -74,6 +75,26 @@ def test_fit_hoc_in_plain_neuron_from_another_folder_gives_the_same_trace(name, 
     assert np.abs(np.loadtxt(out) - own).max() == 0
 
 
+def test_a_known_value_is_in_the_hoc_beside_what_was_fitted(models, folders):
+    model, folder = models["mainen at 34 degC"], folders["mainen at 34 degC"]
+    assert "celsius = 34.0\n" in (folder / "fit.hoc").read_text()
+    rest = float(values_of(model)[model.space.names.index("e_pas")])
+    assert f"v_init = {rest!r}\n" in (folder / "fit.hoc").read_text()
+    cell = load_cell(folder)
+    assert (cell.soma.L, cell.apic.L, cell.soma.e_pas) == (16, 800, rest)
+    assert "// size, not fitted: it was given\n" in (folder / "fitted_cell.hoc").read_text()
+
+
+def test_the_gain_of_a_measured_current_is_in_the_hoc(tmp_path):
+    np.savez(tmp_path / "piece.npz", current=np.full(500, 0.1), dt=0.1)
+    model = cells.load("izhikevich", {"kind": "file", "path": str(tmp_path / "piece.npz")})
+    export.write(fit_of(model, values_of(model)), model, model.protocol, tmp_path / "fit")
+    assert set(np.loadtxt(tmp_path / "fit" / "stimulus0.txt")) == {0.1}
+    session = Session(model)
+    session.set(values_of(model))
+    assert np.array_equal(resimulate.run(tmp_path / "fit", 1, 1)[0, 0, ::5], session.run(model.protocol.stimuli[0])[0])
+
+
 def test_fit_hoc_opens_on_the_command_line_in_its_own_folder(folders):
     done = plain_neuron(folders["izhikevich"], ["fit.hoc", "-c", 'printf("a is %g\\n", fitted.cell.a)', "-c", "quit()"])
     assert "a is " in done.stdout, done.stderr
@@ -101,7 +122,7 @@ def test_load_cell_gives_as_many_fitted_cells_as_asked_for(name, models, folders
     assert one != other
     first = models[name].space.parameters[0]
     wanted = values_of(models[name])[0]
-    spot = cells.place(first.sets[0])
+    spot = places.place(first.sets[0])
     where = getattr(one, spot.where)
     found = getattr(where, spot.name) if spot.kind == "point" else next(iter(where))(0.5).__getattribute__(spot.name)
     assert found == wanted

@@ -13,6 +13,8 @@ SPIKES = {  # how each script's cell shows that it spiked
     "mainen": "print apc.n",
     "ball_two_sticks": "print apc.n",
     "izhikevich": "print volts.max()",
+    "mainen_slice": "print apc.n",
+    "izhikevich_slice": "print volts.max()",
 }
 
 

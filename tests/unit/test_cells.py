@@ -1,9 +1,11 @@
 """Cell files: read by one strict reader, copied without loss, known by a digest."""
 
+import numpy as np
 import pytest
 
-from nrn_mlfit import cells
+from nrn_mlfit import cells, places
 from nrn_mlfit.errors import MlfitError
+from nrn_mlfit.parameters import ParameterSpace
 
 FILE = """\
 name: mine
@@ -125,11 +127,91 @@ def test_a_file_too_large_to_be_a_cell(path):
     assert "larger than 1000000 bytes" in refused(path)
 
 
+DIGESTS = {  # runs and ensembles are of these: another digest would make them another cell's
+    "mainen": "b893bd2a40f388bfae6911a203af259b03a938a0d936fc09f8b2019b48295326",
+    "ball_two_sticks": "0d2d6195357f24f8329682d2af737fab02cbad748749499949e0c17534751aa9",
+    "izhikevich": "357377021418c06a70a325d0629137f36d129fc091207a81a5a80414af1df317",
+}
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_the_cells_that_ensembles_were_trained_on_stay_what_they_are(name):
+    assert cells.load(name).digest() == DIGESTS[name]
+
+
+# ---- Known values ----
+
+
+def test_a_fixed_parameter_is_held_and_the_others_are_drawn_as_ever(path, tmp_path):
+    free = cells.load(path)
+    held = cells.fixed(free, {"rm": 1.5})
+    assert (held.space.names, held.held, free.held) == (["gbar_na.somatic"], {"rm": 1.5}, {})
+    assert [p.name for p in held.parameters] == ["gbar_na.somatic", "rm"]
+    assert held.space.draw(1, 0, 5).tolist() == ParameterSpace(free.space.parameters[:1]).draw(1, 0, 5).tolist()
+    assert len({free.digest(), held.digest(), cells.fixed(free, {"rm": 1.6}).digest()}) == 3
+    assert cells.fixed(free, {}).digest() == free.digest()
+    copy = cells.load(cells.bundle(held, tmp_path / "copy"))
+    assert copy.digest() == held.digest() and copy.held == held.held
+
+
+def test_the_cell_file_may_fix_it_in_any_order(path):
+    by_hand = cells.fixed(cells.load(path), {"gbar_na.somatic": 1.25}).digest()
+    path.write_text(path.read_text().replace("parameters:", "fixed: {gbar_na.somatic: 1.25}\nparameters:"))
+    assert cells.load(path).digest() == by_hand
+    again = cells.fixed(cells.load(path), {"gbar_na.somatic": 1.5})
+    assert again.held == {"gbar_na.somatic": 1.5} and [p.name for p in again.parameters] == ["gbar_na.somatic", "rm"]
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"rn": 1}, "mine has no parameter 'rn' to fix; it has gbar_na.somatic, rm"),
+        (
+            {"gbar_na.somatic": 2.5},
+            "gbar_na.somatic: cannot be fixed at 2.5 pS/um2, as its range is 1 to 2 pS/um2; take a value inside, or give it "
+            "another range in a cell file of your own",
+        ),
+        (
+            {"gbar_na.somatic": 1, "rm": 2},
+            "mine: all 2 of its parameters are fixed, so there is nothing left to draw; leave one of them out",
+        ),
+    ],
+)
+def test_what_cannot_be_fixed(path, values, text):
+    with pytest.raises(MlfitError) as error:
+        cells.fixed(cells.load(path), values)
+    assert str(error.value) == text
+
+
+# ---- A point process that counts its current in a unit of its own ----
+
+
+def test_the_gain_is_for_what_is_in_na_and_belongs_to_the_cell_only_then(tmp_path):
+    cell = cells.load("izhikevich")
+    np.savez(tmp_path / "piece.npz", current=np.full(100, 0.1), dt=0.1)
+    measured = cells.load("izhikevich", {"kind": "file", "path": str(tmp_path / "piece.npz")})
+    assert (cell.current_unit, cell.gain(cell.protocol.stimuli[0])) == ("", 1)
+    assert (measured.current_unit, measured.gain(measured.protocol.stimuli[0])) == ("nA", 100)
+    assert "current_gain" not in cell.settings() and measured.settings()["current_gain"] == 100
+    assert cells.load(cells.bundle(measured, tmp_path / "copy")).digest() == measured.digest() != cell.digest()
+    assert cells.load("izhikevich_slice").current_unit == "nA"
+
+
+def test_a_current_into_a_section_takes_no_gain(path):
+    text = (
+        "current_gain: soma(0.5) takes its current in nA as it is; leave it out, or inject into the variable of a point "
+        "process"
+    )
+    assert refused(path, "celsius: 34", "celsius: 34\ncurrent_gain: 10") == text
+
+
 def test_places():
-    assert cells.place("gbar_na.somatic") == cells.Place("range", "gbar_na", "somatic")
-    assert cells.place("V@cell") == cells.Place("point", "V", "cell")
-    assert cells.place("set_rm()") == cells.Place("procedure", "set_rm", "")
-    assert cells.place("dend[3](0.25)") == cells.Place("site", "dend[3]", "0.25")
+    assert places.place("celsius") == places.Place("condition", "celsius", "")
+    assert places.place("L.all*") == places.Place("factor", "L", "all")
+    assert places.place("gbar_na.somatic") == places.Place("range", "gbar_na", "somatic")
+    assert places.place("V@cell") == places.Place("point", "V", "cell")
+    assert places.place("set_rm()") == places.Place("procedure", "set_rm", "")
+    assert places.place("dend[3](0.25)") == places.Place("site", "dend[3]", "0.25")
 
 
 def test_the_order_of_probes_is_part_of_the_digest(path):

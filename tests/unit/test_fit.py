@@ -3,13 +3,14 @@
 import json
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from pytest import approx
 
-from nrn_mlfit import fit, stimuli
+from nrn_mlfit import fit, results, stimuli
 from nrn_mlfit.errors import EnsembleError, FitError
 from nrn_mlfit.learn import Ensemble
 from nrn_mlfit.parameters import Parameter, ParameterSpace
@@ -62,6 +63,13 @@ def test_values_are_the_members_mean_in_units(ensemble, recording):
     assert g.spread == approx(np.std([150, 250]))
     assert (tau.value, tau.spread) == (approx(10), approx(np.std([1, 100])))
     assert found.provenance == {"cell": "mine"} and found.recording["name"] == "mine.npz"
+
+
+def test_the_table_names_what_was_given_beside_what_was_fitted(ensemble, recording):
+    found = fit.fit_recording(ensemble([0, 0]), recording)
+    known = replace(found, provenance={"cell": "mine", "fixed": {"celsius": 34.0}})
+    lines, more = ([*results.table(results.Result(Path("f"), one, None))] for one in (found, known))
+    assert more == [*lines, "celsius              34  given, not fitted"]
 
 
 def test_the_error_is_in_percent_of_the_range_where_the_truth_is_known(ensemble, recording):

@@ -44,7 +44,9 @@ class LaneEngine:
         self.width = self._code.lanes_count()
         self._rows = self.plan.rows()
         self.steps = (model.protocol.stop - 1) * model.substeps
-        self.played = [played(s, model.protocol.stop, model.step, self.steps) for s in model.protocol.stimuli]
+        gains = [1.0 if "gain" in self.plan.arrays else self.session.gain(s) for s in model.protocol.stimuli]
+        pairs = zip(model.protocol.stimuli, gains, strict=True)
+        self.played = [played(s, model.protocol.stop, model.step, self.steps, gain) for s, gain in pairs]
 
     def run(self, phys_par):
         """volts (n, P, S, T) float mV in the window and status (n,) of the sets phys_par (n, K).
@@ -118,11 +120,11 @@ class LaneEngine:
         return traces[:, :, : len(starts)].transpose(2, 1, 0)
 
 
-def played(stimulus: Stimulus, stop: int, dt: float, steps: int):
+def played(stimulus: Stimulus, stop: int, dt: float, steps: int, gain: float = 1.0):
     """(initial, middle (steps,), end (steps,)): what NEURON's Vector.play gives at t = 0, in the middle and at the end of
-    each step: samples up to `stop`, joined by lines, the last one after them. Time adds up as NEURON's does."""
+    each step: samples up to `stop` times the gain, joined by lines, the last one after them. Time adds up as NEURON's does."""
     times = np.concatenate([[0.0], np.add.accumulate(np.full(2 * steps, 0.5 * dt))])
-    current = np.asarray(stimulus.current[:stop], float)
+    current = gain * np.asarray(stimulus.current[:stop], float)
     grid = np.arange(len(current)) * stimulus.dt
     values = np.interp(times, grid, current)
     return float(current[0]), np.ascontiguousarray(values[1::2]), np.ascontiguousarray(values[2::2])

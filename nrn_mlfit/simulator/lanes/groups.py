@@ -8,7 +8,7 @@ from nrn_mlfit.simulator.door import hoc, shipped_mods
 from nrn_mlfit.simulator.lanes import cable as cables
 from nrn_mlfit.simulator.lanes import modfile
 from nrn_mlfit.simulator.lanes.cable import Cable, Site
-from nrn_mlfit.simulator.lanes.expressions import Expression, call, compare, multiply, number, rebuilt, select
+from nrn_mlfit.simulator.lanes.expressions import Expression, add, call, compare, multiply, number, rebuilt, select
 from nrn_mlfit.simulator.lanes.modfile import Mod
 from nrn_mlfit.simulator.lanes.outside import Outside
 from nrn_mlfit.simulator.lanes.walk import Table, Walked, walk
@@ -35,8 +35,9 @@ class Group:
     driven: str = ""
 
     def array(self, variable: str) -> str:
-        """The array that holds a variable: an ion's own, or MECHANISM.VARIABLE, which no two of them share."""
-        return variable if variable in self.mod.ion_variables else f"{self.name}.{variable}"
+        """The array that holds a variable: an ion's own, the temperature's, or MECHANISM.VARIABLE, which no two of them share."""
+        shared = variable in self.mod.ion_variables or variable == "celsius"
+        return variable if shared else f"{self.name}.{variable}"
 
     @property
     def written(self) -> set[str]:
@@ -111,9 +112,9 @@ def _refuse_two_writers(groups):
                         raise Outside(f"{other} and {group.name} both write {variable}")
 
 
-def nernst(inside: Expression, outside: Expression, charge: float, celsius: float) -> Expression:
+def nernst(inside: Expression, outside: Expression, charge: float, celsius: Expression) -> Expression:
     """The reversal potential in mV of an ion of some charge, as NEURON's nrn_nernst has it."""
-    scale = 1000.0 * GAS_CONSTANT * (celsius + 273.15) / FARADAY / charge
-    usual = multiply(number(scale), call("log", outside / inside))
+    scale = number(1000.0 * GAS_CONSTANT) * add(celsius, 273.15) / number(FARADAY) / number(charge)
+    usual = multiply(scale, call("log", outside / inside))
     empty = compare("<=", inside, 0.0)
     return select(empty, NEVER_REACHED, select(compare("<=", outside, 0.0), -NEVER_REACHED, usual))

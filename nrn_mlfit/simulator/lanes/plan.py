@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from nrn_mlfit.cells import place
+from nrn_mlfit.places import place
 from nrn_mlfit.simulator.door import hoc
 from nrn_mlfit.simulator.lanes import cable as cables
 from nrn_mlfit.simulator.lanes.cable import Cable
-from nrn_mlfit.simulator.lanes.expressions import Expression, symbol, symbols
+from nrn_mlfit.simulator.lanes.expressions import Expression, number, symbol, symbols
 from nrn_mlfit.simulator.lanes.groups import nernst, read_groups
 from nrn_mlfit.simulator.lanes.outside import AnotherCell, Outside
 from nrn_mlfit.simulator.lanes.survey import DRAWS, Reader, candidates
@@ -111,7 +111,8 @@ class _Planner:
         self._groups = read_groups(self._model, self._cable, session.injector)
         used = {ion.name for group in self._groups for ion in group.mod.ions}
         self._ions = {ion: nodes for ion, nodes in cables.ions(self._cable).items() if ion in used}
-        self._candidates = candidates(self._cable, [(g, self._wanted(g)) for g in self._groups], self._ions)
+        wanted = [(group, self._wanted(group)) for group in self._groups]
+        self._candidates = candidates(self._cable, wanted, self._ions, lambda: [session.gain(protocol.stimuli[0])])
         self._survey = Reader(session, self._candidates).survey()
         self._written = {w for group in self._groups for ion in group.mod.ions for w in ion.writes}
         self._reversals = [r for ion in self._ions if (r := self._reversal(ion))]
@@ -120,7 +121,7 @@ class _Planner:
         changing = self._written | {r.name for r in self._reversals}
         tasks, tables = [], dict[str, Filled]()
         for group in self._groups:
-            known = constants(group, self._survey, changing, self._model.step, self._model.celsius)
+            known = constants(group, self._survey, changing, self._model.step)
             tables |= {t.name: fill(t, known) for t in group.tables.values()}
             tasks.append(make_task(group, known, self._survey, changing, self._wanted(group)))
         probes = [self._probe(site) for site in self._model.probes.values()]
@@ -156,7 +157,9 @@ class _Planner:
             return None
         charge = hoc().ion_charge(f"{ion}_ion")
         entries = [k for k, does in enumerate(follows) if does]
-        return Reversal(f"e{ion}", entries, nernst(symbol(f"{ion}i"), symbol(f"{ion}o"), charge, self._model.celsius))
+        celsius = self._survey.constant("celsius")
+        warmth = symbol("celsius") if celsius is None else number(celsius)
+        return Reversal(f"e{ion}", entries, nernst(symbol(f"{ion}i"), symbol(f"{ion}o"), charge, warmth))
 
     def _stored(self, name) -> Array:
         """A candidate as an array: numbers in the source if neither parameters nor steps touch it."""
@@ -182,6 +185,8 @@ class _Planner:
                 )
             if task.group.mod.is_point and task.currents:
                 arrays["area"] = self._stored("area")
+            if task.group.driven and not self._survey.is_fixed("gain"):
+                arrays["gain"] = self._stored("gain")
             arrays |= {
                 task.group.array(n): Array(task.group.array(n), len(task.group.sites), "made") for n in task.start
             }

@@ -197,8 +197,11 @@ class _Source:
 
     def _resolver(self, task: Task):
         def resolve(name):
-            if name in (task.group.driven, "t"):
-                return f"splat_wide({'t' if name == 't' else 'stimulus'})"
+            if name == "t":
+                return "splat_wide(t)"
+            if name == task.group.driven:
+                gain = "c.gain[0] * " if "gain" in self._plan.arrays else ""
+                return f"{gain}splat_wide(stimulus)"
             array, entries = self._plan.where(task, name)
             return self._held(array, self._entry(entries))
 
@@ -252,7 +255,7 @@ class _Source:
 
     def _reversal(self, reversal) -> str:
         entry = self._entry(reversal.entries)
-        block = Block(lambda name: self._held(name, entry))
+        block = Block(lambda name: self._held(name, "0" if name == "celsius" else entry))
         (word,) = block.values(reversal.value)
         name, count = f"reversal_{reversal.name}", len(reversal.entries)
         body = [*block.lines, f"{self._held(reversal.name, entry)} = splat<wide>({word});"]

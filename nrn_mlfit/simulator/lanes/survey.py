@@ -103,9 +103,9 @@ class Reader:
         return Survey(np.array(readings), self.where)
 
 
-def candidates(cable: Cable, wanted: list[tuple[Group, set[str]]], ions: dict[str, list[int]]) -> list[Candidate]:
+def candidates(cable: Cable, wanted: list[tuple[Group, set[str]]], ions: dict[str, list[int]], gain) -> list[Candidate]:
     """All that a step of some groups may need, hidden variables apart (those that NEURON does not show); with each group
-    come the variables that others want of it."""
+    come the variables that others want of it. `gain` gives what the stimulus is multiplied by, as a list of one."""
     sections = list(dict.fromkeys(place.sec for place in cable.places))
     held = [
         Candidate("v", len(cable), [p._ref_v for p in cable.places]),
@@ -116,6 +116,8 @@ def candidates(cable: Cable, wanted: list[tuple[Group, set[str]]], ions: dict[st
         Candidate("area", len(cable), read=lambda: [p.area() if m else NO_MEMBRANE for p, m in _with_membrane(cable)]),
         Candidate("to_parent", len(cable), read=lambda: couplings(cable)[0]),
         Candidate("from_parent", len(cable), read=lambda: couplings(cable)[1]),
+        Candidate("celsius", 1, read=lambda: [hoc().celsius]),
+        Candidate("gain", 1, read=gain),
     ]
     for ion, nodes in ions.items():
         for variable in (f"e{ion}", f"{ion}i", f"{ion}o"):

@@ -30,11 +30,11 @@ class Task:
         return symbols(*(e for part in parts for e in part.values())) - set(self.start)
 
 
-def constants(group: Group, survey: Survey, changing: set[str], dt: float, celsius: float) -> Known:
+def constants(group: Group, survey: Survey, changing: set[str], dt: float) -> Known:
     """The symbols of a group that are the same number in all instances and all draws; `changing`: those of ions that
     steps change."""
-    known = {symbol("dt"): number(dt), symbol("celsius"): number(celsius)}
-    for name in inputs(group) - group.written - changing - {group.driven}:
+    known = {symbol("dt"): number(dt)}
+    for name in {*inputs(group), "celsius"} - group.written - changing - {group.driven}:
         array = group.array(name)
         if array in survey.where and (value := survey.constant(array)) is not None:
             known[symbol(name)] = number(value)
@@ -86,7 +86,7 @@ def _refuse_counting(group, states, currents):
 
 def _hidden(group, known, survey) -> dict[str, Expression]:
     """What NEURON does not show of a group, as INITIAL sets it."""
-    shown = {"t", "v", "area", "diam", group.driven, *group.mod.ion_variables}
+    shown = {"t", "v", "area", "diam", "celsius", group.driven, *group.mod.ion_variables}
     read = symbols(*group.with_values(known).current.values(), *group.with_values(known).state.values())
     columns = [e for t in group.tables.values() for e in t.columns.values()]
     own = {t.argument for t in group.tables.values()}
