@@ -15,7 +15,10 @@ from nrn_mlfit import cells, recordings, shards
 from nrn_mlfit.errors import RecordingError, ShardError
 from nrn_mlfit.shards import Shard, Status
 
-READ_ARE = "read are NWB 2 (.nwb), HDF5 and shards (.h5, .hdf5), .npz and .csv"
+READ_ARE = (
+    "read are NWB 2 (.nwb), HDF5 and shards (.h5, .hdf5), ABF (.abf), Igor waves (.ibw), .npz, .csv and .txt; "
+    "convert it to one of them"
+)
 VOLTS = np.linspace(-80, 40, 50)
 CURRENT = np.linspace(-0.1, 0.4, 50)
 
@@ -278,7 +281,7 @@ CSV_PROBLEMS = {
     "time,voltage\n0,-70\n": ": holds 1 samples; at least 2 are needed",
     "time,voltage\n0,-70\n\n1,x\n": ", line 4: 'x' is not a number",
     "time,voltage\n0,-70\n1\n": ", line 3: '' is not a number",
-    "time,voltage\n0,-70\n1,nan\n": ": the voltage is nan at sample 1 (1 ms); use a stretch without gaps",
+    "time,voltage\n0,-70\n1,nan\n": ": the voltage is nan at sample 1 (1 ms); use a stretch without gaps (--window)",
     "time,voltage\n0,-70\nnan,-70\n": ": the times must be at least 2 finite numbers",
     "time,voltage\n1,-70\n0,-70\n": ": the times do not rise",
     "time,voltage\n0,-70\n1,-70\n2,-70\n4,-70\n5,-70\n": ": the samples are not evenly spaced "
