@@ -19,7 +19,7 @@ Examples:
   nrn-mlfit recording cell7.nwb --sweep 5 --window 100 400 -o piece.npz
   nrn-mlfit simulate mainen --stimulus piece.npz -n 2000 -o runs/piece
 """
-MOST_LINES = 50
+MOST_SWEEPS = 50  # in a table and on a sheet; shards hold thousands
 FIGURE = re.compile(r"[-+]?\d+(?:\.\d+)?")
 COLUMNS = ("sweep", "name", "protocol", "kHz", "ms", "rest mV", "spikes", "current pA", "", "R MOhm", "tau ms", "fit?")
 
@@ -50,9 +50,9 @@ def recording(file, sweep, output, as_json, sheet, reading):
             )
         lines = _cut(file, sweep, output, reading)
     else:
-        held = recordings.read_all(file, reading, sweep)
+        held = recordings.read_all(file, reading, sweep, None if as_json else MOST_SWEEPS)
         found = recordings.summaries(held)
-        lines = _as_json(found) if as_json else _listed(file, found, sweep, reading)
+        lines = _as_json(found) if as_json else _listed(file, found, sweep, recordings.count(file, reading))
         if sheet is not None:
             _draw(sheet, file, held, found)
     for line in lines:
@@ -74,21 +74,16 @@ def _as_json(found):
     yield json.dumps([sweep.to_dict() for sweep in found], indent=1, allow_nan=False)
 
 
-def _listed(file, found, number, reading):
-    shown = found[:MOST_LINES]
-    if number is None:
-        yield f"{file.name}: {len(found)} sweep{'s' if len(found) > 1 else ''}"
-    else:
-        yield f"{file.name}: sweep {number}"
+def _listed(file, shown, number, count):
+    first = f", the first {len(shown)} are shown" if number is None and count > len(shown) else ""
+    yield f"{file.name}: {count} sweep{'s' if count > 1 else ''}{first}"
     yield from _table([_row(sweep) for sweep in shown if not sweep.problem])
     yield from (f"{sweep.number}: {sweep.problem}" for sweep in shown if sweep.problem)
-    if len(found) > MOST_LINES:
-        yield f"... and {len(found) - MOST_LINES} more"
     yield from _remarks("not good enough to fit", [(s.number, text) for s in shown for text in s.fails])
     yield from _remarks("warnings", [(s.number, text) for s in shown for text in s.warnings])
-    yield from _mixed(file, found)
-    yield from _pairing(found)
-    chosen = f" --sweep {_first_good(shown)}" if len(found) > 1 or number is not None else ""
+    yield from _mixed(file, shown)
+    yield from _pairing(shown)
+    chosen = f" --sweep {_first_good(shown)}" if count > 1 else ""
     yield f"cut a piece to fit: nrn-mlfit recording {shlex.quote(str(file))}{chosen} -o piece.npz"
 
 

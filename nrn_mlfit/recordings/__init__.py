@@ -27,6 +27,7 @@ __all__ = [
     "Recording",
     "Sweep",
     "around_change",
+    "count",
     "files",
     "one_protocol",
     "read",
@@ -43,8 +44,8 @@ READ_ARE = (
     "read are NWB 2 (.nwb), HDF5 and shards (.h5, .hdf5), ABF (.abf), Igor waves (.ibw), .npz, .csv and .txt; "
     "convert it to one of them"
 )
-# Of a folder's files with these suffixes only those count that are a recording, not notes or another's current.
-ONLY_IF: dict[str, Callable[[Path], bool]] = {".txt": table.is_one, ".ibw": igor.is_voltage}
+# Of a folder's files with these suffixes only those count that are a recording, not notes or a current alone.
+ONLY_IF: dict[str, Callable[[Path], bool]] = {".abf": abf.is_voltage, ".txt": table.is_one, ".ibw": igor.is_voltage}
 LOWEST_KHZ = 10.0  # eFEL interpolates to 10 kHz; below it a spike's width has too few samples
 
 
@@ -60,8 +61,15 @@ def read(path, sweep: int | None = None, reading: Reading = AS_IT_IS) -> Recordi
     return _read(readers[number], number, reading)
 
 
-def read_all(path, reading: Reading = AS_IT_IS, sweep: int | None = None) -> list[Recording | MlfitError]:
-    """Every sweep of a file (or only `sweep`), with the error in place of one that cannot be read.
+def count(path, reading: Reading = AS_IT_IS) -> int:
+    """How many sweeps a file holds."""
+    return len(_readers(Path(path), reading))
+
+
+def read_all(
+    path, reading: Reading = AS_IT_IS, sweep: int | None = None, most: int | None = None
+) -> list[Recording | MlfitError]:
+    """Every sweep of a file (the first `most`, or only `sweep`), with the error in place of one that cannot be read.
 
     Raises RecordingError where the file itself cannot be read, or its only sweep.
     """
@@ -70,7 +78,7 @@ def read_all(path, reading: Reading = AS_IT_IS, sweep: int | None = None) -> lis
     if sweep is not None or len(readers) == 1:
         number = _chosen(path.name, len(readers), sweep)
         return [_read(readers[number], number, reading)]
-    return [_read_or_error(reader, number, reading) for number, reader in enumerate(readers)]
+    return [_read_or_error(reader, number, reading) for number, reader in enumerate(readers[:most])]
 
 
 def sweeps(path, reading: Reading = AS_IT_IS) -> list[Sweep]:
@@ -101,6 +109,8 @@ def _doubts(recording: Recording):
     """What is doubtful about the samples themselves; simulated rows are as their cell has them."""
     if recording.source["format"] == "shard":
         return
+    if recording.currents is None and not any("--stim-from" in text for text in recording.warnings):
+        yield "no current is stored with it; give it with --stim-from FILE"
     if 1 / recording.dt < LOWEST_KHZ * (1 - 1e-6):
         yield (
             f"sampled at {1 / recording.dt:.3g} kHz, below {LOWEST_KHZ:g} kHz: spikes have few samples, so their shape says "

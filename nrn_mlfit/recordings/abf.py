@@ -39,14 +39,22 @@ def sweeps(path: Path, reading: Reading) -> list[Callable[[], Raw]]:
     return [partial(_read, path, file, number, volts, current) for number in range(file.sweepCount)]
 
 
-def opened(path: Path) -> Any:
+def is_voltage(path: Path) -> bool:
+    """Whether a file is a recording, as opposed to the stimulus of others; what cannot be read may be one."""
+    try:
+        return any(unit in units.TO_MV for unit in opened(path, samples=False).adcUnits)
+    except RecordingError:
+        return True
+
+
+def opened(path: Path, samples: bool = True) -> Any:
     """The pyabf.ABF of a file whose header has been checked, so that its sizes are those of the file."""
     pyabf = _pyabf()
     abf_header.check(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            file = pyabf.ABF(path, cacheStimulusFiles=False)
+            file = pyabf.ABF(path, loadData=samples, cacheStimulusFiles=False)
     except DAMAGE:
         raise abf_header.damaged(path.name) from None
     if not (file.sweepCount >= 1 and file.sweepPointCount >= 2 and 0 < file.dataRate < np.inf):

@@ -242,7 +242,7 @@ def _missing(volts, dt) -> float:
     """The longest run of equal samples, ms, where samples usually differ; 0 in a trace without noise."""
     changes = np.diff(volts)
     same, signs = changes == 0, np.sign(changes)
-    if np.mean(signs[1:] * signs[:-1] < 0) < RESTLESS:
+    if changes.size < 2 or np.mean(signs[1:] * signs[:-1] < 0) < RESTLESS:
         return 0.0
     ends = np.flatnonzero(np.concatenate([[True], ~same, [True]]))
     longest = float(np.diff(ends).max()) * dt

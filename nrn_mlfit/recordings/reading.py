@@ -55,17 +55,31 @@ class Reading:
         if given is not None:
             raw = replace(raw, currents=given, current=current.GIVEN, commanded=None, warnings=())
         cut = self._cut(replace(raw, volts=np.asarray(raw.volts)))
-        source = dict(cut.source)
         volts, currents = cut.volts, cut.currents
         if self.junction_potential and volts.dtype.kind in "iuf":
             volts = volts - self.junction_potential
-            source["junction_potential_mv"] = self.junction_potential
         if currents is not None and self.current_scale != 1 and np.asarray(currents).dtype.kind in "iuf":
             currents = np.asarray(currents) * self.current_scale
-        made = Recording(volts, currents, cut.dt, cut.name, source, cut.truth, cut.warnings)
+        told = (*cut.warnings, *self._twice(cut.source.get("origin", {})))
+        made = Recording(volts, currents, cut.dt, cut.name, {**cut.source, **self._changes()}, cut.truth, told)
         if made.currents is not None:
             made.source["current"] = cut.current or current.kind(made.currents[0], made.dt)
         return made if cut.commanded is None else _compared(made, np.asarray(cut.commanded))
+
+    def _changes(self) -> dict:
+        """What was changed of the file, for a recording's source."""
+        held = {
+            "junction_potential_mv": self.junction_potential or None,
+            "current_scale": None if self.current_scale == 1 else self.current_scale,
+            "stim_from": None if self.stim_from is None else str(self.stim_from),
+        }
+        return {name: value for name, value in held.items() if value is not None}
+
+    def _twice(self, origin: dict):
+        """A piece of a recording may have been corrected when it was cut."""
+        before = origin.get("junction_potential_mv")
+        if self.junction_potential and before:
+            yield f"a junction potential of {before:g} mV was subtracted already when this piece was cut"
 
     def _cut(self, raw: Raw) -> Raw:
         if self.window is None or raw.volts.ndim < 1 or not raw.dt > 0:

@@ -113,7 +113,7 @@ class Recording:
     def save(self, path):
         """Write an npz file that `read` reads; if S is 1, `stimuli.from_file` takes it as a stimulus too.
 
-        It holds volts (P, S, T) mV, current (T,) or (S, T) nA, dt ms, and source and truth as JSON.
+        It holds volts (P, S, T) mV, current (T,) or (S, T) nA, dt ms, and source (with the warnings) and truth as JSON.
         """
         path = Path(path)
         if path.suffix != ".npz":
@@ -121,7 +121,9 @@ class Recording:
         held: dict[str, Any] = {
             "volts": self.volts,
             "dt": self.dt,
-            "source": json.dumps({"name": self.name, **self.source}),
+            "source": json.dumps(
+                {"name": self.name, **self.source, **({"warnings": self.warnings} if self.warnings else {})}
+            ),
         }
         if self.currents is not None:
             held["current"] = self.currents[0] if len(self.currents) == 1 else self.currents

@@ -66,7 +66,7 @@ def described(number: int, made: Recording | MlfitError) -> Sweep:
     volts, currents = made.volts, made.currents
     protocol = protocols.recognised(None if currents is None else currents[0], made.dt)
     figures = quality.measured(made)
-    simulated = made.source.get("format") == "shard"
+    simulated = _simulated(made)
     return Sweep(
         number,
         made.source.get("series", made.name).split("/")[-1],
@@ -84,6 +84,11 @@ def described(number: int, made: Recording | MlfitError) -> Sweep:
     )
 
 
+def _simulated(made: Recording) -> bool:
+    """Rows of a shard are other cells, each as it is."""
+    return made.source.get("format") == "shard"
+
+
 def _remarks(figures: Quality):
     if figures.noise_mv is not None and quality.QUIET_NOISE_MV < figures.noise_mv <= quality.FAST_NOISE_MV:
         yield (
@@ -97,7 +102,9 @@ def _remarks(figures: Quality):
 def summaries(made: Sequence[Recording | MlfitError]) -> list[Sweep]:
     """The sweeps of one file in short, each with what fails by itself and beside the others."""
     sweeps = [described(number, held) for number, held in enumerate(made)]
-    good = [sweep for sweep in sweeps if not sweep.problem]
+    good = [
+        sweep for sweep, held in zip(sweeps, made, strict=True) if isinstance(held, Recording) and not _simulated(held)
+    ]
     beside = dict(zip([s.number for s in good], quality.across([s.quality for s in good]), strict=True))
     return [replace(s, fails=(*s.fails, *beside.get(s.number, ()))) for s in sweeps]
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from nrn_mlfit.report.style import GREY, VERMILION, save, style, times
 
-MOST_SWEEPS = 48  # on one sheet
+MOST_SWEEPS = 50  # on one sheet
 ROWS = 6  # of panels below each other; more sweeps make more columns
 MOST_POINTS = 4000  # across a panel; of more samples the extremes are drawn
 COLOURS = "viridis"  # its yellow end is too pale for a line on white

@@ -91,6 +91,15 @@ def test_mixed_protocols_and_sweeps_that_cannot_be_read_are_said(mixed):
     assert read["sweep"] == 2 and read["length_ms"] == 500
 
 
+def test_of_many_sweeps_the_first_fifty_are_shown(tmp_path):
+    path = several(tmp_path, *((np.full(200, -70.0 + 0.01 * k), np.zeros(200)) for k in range(60)))
+    lines = run(path).output.splitlines()
+    assert (
+        lines[0] == "several.nwb: 60 sweeps, the first 50 are shown" and sum("CurrentClamp" in x for x in lines) == 50
+    )
+    assert len(json.loads(run(path, "--json").output)) == 60
+
+
 def test_remarks_that_differ_in_figures_are_one_line(tmp_path):
     rng = np.random.default_rng(3)
     current = np.where(np.arange(20000) > 10000, 100.0, 0.0)

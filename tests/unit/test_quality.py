@@ -8,6 +8,7 @@ from pytest import approx
 
 from nrn_mlfit.recordings import Recording, quality
 
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 DT = 0.05
 
 

@@ -35,6 +35,30 @@ def test_the_junction_potential_is_subtracted_and_kept(file):
     assert read.volts[0, 0] == approx(VOLTS - 14) and read.source["junction_potential_mv"] == 14
 
 
+def test_a_piece_that_was_corrected_says_so(file, tmp_path):
+    recordings.read(file, reading=Reading(junction_potential=14, current_scale=2)).save(tmp_path / "piece.npz")
+    again = recordings.read(tmp_path / "piece.npz")
+    assert again.source["origin"]["junction_potential_mv"] == 14 and again.source["origin"]["current_scale"] == 2
+    assert again.volts[0, 0] == approx(VOLTS - 14) and not again.warnings
+    twice = recordings.read(tmp_path / "piece.npz", reading=Reading(junction_potential=14))
+    assert twice.warnings == ("a junction potential of 14 mV was subtracted already when this piece was cut",)
+
+
+def test_warnings_stay_with_a_piece(tmp_path):
+    np.savez(tmp_path / "slow.npz", volts=VOLTS, current=CURRENT, dt=0.25)
+    whole = recordings.read(tmp_path / "slow.npz")
+    told = "sampled at 4 kHz, below 10 kHz: spikes have few samples, so their shape says little"
+    assert whole.warnings == (told,)
+    whole.cut(0, 100).save(tmp_path / "piece.npz")
+    assert recordings.read(tmp_path / "piece.npz").source["origin"]["warnings"] == [told]
+
+
+def test_a_recording_without_a_current_says_what_gives_one(tmp_path):
+    np.savez(tmp_path / "a.npz", volts=VOLTS, dt=0.1)
+    read = recordings.read(tmp_path / "a.npz")
+    assert read.warnings == ("no current is stored with it; give it with --stim-from FILE",)
+
+
 def test_the_current_is_scaled_and_its_dataset_named(file):
     assert recordings.read(file, reading=Reading(current_scale=0.5)).currents[0] == approx(CURRENT / 2)
     assert recordings.read(file, reading=Reading(current_channel="monitor")).currents[0] == approx(2 * CURRENT)

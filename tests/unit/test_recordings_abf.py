@@ -210,6 +210,11 @@ def test_an_npz_stimulus_can_be_given(tmp_path):
     assert recordings.read(path, 1, Reading(stim_from=tmp_path / "wave.npz")).currents[0] == approx(wave / 1000)
 
 
+def test_a_stimulus_file_is_no_recording_of_its_folder(tmp_path):
+    path, _, stimulus = with_stimulus_file(tmp_path)
+    assert stimulus.is_file() and recordings.files(tmp_path) == [path]
+
+
 # --- damage
 
 DAMAGED = "a.abf: cut short, damaged or no ABF at all; copy it anew from where it came"

@@ -136,6 +136,10 @@ def test_a_shard_row_is_its_window_in_millivolts_with_its_truth(shard):
     assert read.truth == {"a": approx(0.01), "b": approx(0.25), "c": approx(-57.5), "d": approx(5)}
 
 
+def test_simulated_rows_are_not_judged(shard):
+    assert not any(sweep.fails or sweep.warnings for sweep in recordings.sweeps(shard))
+
+
 def test_a_shard_away_from_its_run_keeps_its_truth(shard, tmp_path):
     (tmp_path / "alone").mkdir()
     moved = shard.rename(tmp_path / "alone" / shard.name)

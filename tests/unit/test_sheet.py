@@ -43,7 +43,7 @@ def test_any_number_of_sweeps_is_drawn(tmp_path, count):
     shown = (tmp_path / "a.svg").read_text()
     for k in range(min(count, sheet.MOST_SWEEPS)):
         assert f"<!-- sweep {k}   step" in shown
-    assert ("12 more" in shown) == (count == 60)
+    assert ("10 more" in shown) == (count == 60)
     assert shown.count("FAILS") == (count > 1)
 
 
