@@ -26,7 +26,6 @@ MOST_DIMENSIONS = 2
 # Of each version: where the wave's header begins, where in it the number of samples lies, and the lengths that the file's
 # header holds. Source: WaveMetrics, Technical Note 003, Igor Binary Format.
 HEADERS = {2: (16, 42, "2i", 2), 3: (20, 42, "3i", 2), 5: (64, 12, "12i", 4)}
-DIMENSIONS = 68  # in a header of version 5
 
 
 def sweeps(path: Path, reading: Reading) -> list[Callable[[], Raw]]:
@@ -99,12 +98,10 @@ def _check(path):
         version = struct.unpack_from(order + "h", head)[0]
         begin, samples_at, form, lengths_at = HEADERS[version]
         samples = struct.unpack_from(order + "i", head, begin + samples_at)[0]
-        shape = struct.unpack_from(order + "4i", head, begin + DIMENSIONS) if version == 5 else (samples,)
         lengths = struct.unpack_from(order + form, head, lengths_at)
     except (struct.error, KeyError, IndexError):
         raise _damaged(path) from None
-    product = float(np.prod([max(1, n) for n in shape], dtype=float))
-    if not (2 <= samples <= size and min(shape) >= 0 and product <= size and 0 <= min(lengths) <= max(lengths) <= size):
+    if not (2 <= samples <= size and 0 <= min(lengths) <= max(lengths) <= size):
         raise _damaged(path)
 
 

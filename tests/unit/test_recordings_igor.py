@@ -122,10 +122,12 @@ def test_a_wave_cut_short(tmp_path, share):
         recordings.sweeps(path)
 
 
-def test_a_length_that_the_file_cannot_hold_takes_no_memory(tmp_path):
+@pytest.mark.parametrize("place", [12, 68, 72, -60, -56])
+def test_a_length_that_the_file_cannot_hold_takes_no_memory(tmp_path, place):
+    """Of samples, rows, columns, samples in bytes, and the formula."""
     path = waves.wave(tmp_path / "v.ibw", VOLTS)
     held = bytearray(path.read_bytes())
-    held[64 + 12 : 64 + 16] = b"\x7f\xff\xff\xff"
+    held[64 + place : 64 + place + 4] = b"\x03\xff\xff\xff"
     path.write_bytes(held)
     with says(DAMAGED):
         recordings.sweeps(path)
