@@ -183,7 +183,9 @@ def _from_epochs(path, file, number, dac, size) -> Command:
     lengths = [epoch.duration + epoch.durationDelta * number for epoch in table.epochs]
     if min(lengths, default=0) < 0 or sum(lengths) > size:
         return Command(warnings=("its epoch table is longer than the sweep; give the current with --stim-from FILE",))
-    current = table.getEpochWaveformsBySweep(file)[number].getWaveform()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an epoch that pyabf does not know is NaN, which is told below
+        current = table.getEpochWaveformsBySweep(file)[number].getWaveform()
     if current.shape != (size,) or not np.isfinite(current).all():
         return Command(warnings=("its epoch table is of a kind that is not read; give it with --stim-from FILE",))
     scale, doubt = _to_nanoamperes(abf_header.output_unit(file, dac), f"command of output {dac}")

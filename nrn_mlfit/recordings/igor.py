@@ -4,6 +4,7 @@ Voltage and current of a sweep lie in two files whose names differ in the channe
 and B6_Ch0_1.ibw; the units in the waves say which is which. A wave of two dimensions holds a sweep a column.
 """
 
+import logging
 import re
 import struct
 from collections.abc import Callable
@@ -23,9 +24,8 @@ SUFFIX = ".ibw"
 CHANNEL = re.compile(r"(?<![a-z])(ch(?:an(?:nel)?)?|ad|adc)_?\d+", re.IGNORECASE)
 DAMAGE = (Exception, MemoryError)  # igor2 checks little: flipped bits come up as any of Python's errors
 MOST_DIMENSIONS = 2
-# Of each version: where the wave's header begins, where in it the number of samples lies, and the lengths that the file's
-# header holds. Source: WaveMetrics, Technical Note 003, Igor Binary Format.
-HEADERS = {2: (16, 42, "2i", 2), 3: (20, 42, "3i", 2), 5: (64, 12, "12i", 4)}
+# Of each version: the lengths that the file's header holds, and where. Source: WaveMetrics, Technical Note 003.
+LENGTHS = {2: ("2i", 2), 3: ("3i", 2), 5: ("12i", 4)}
 
 
 def sweeps(path: Path, reading: Reading) -> list[Callable[[], Raw]]:
@@ -69,6 +69,7 @@ def _igor():
         from igor2 import binarywave
     except ImportError:
         raise RecordingError("Igor waves need igor2; install it with `pip install nrn_mlfit[igor]`") from None
+    logging.getLogger("igor2").setLevel(logging.CRITICAL + 1)  # of a damaged wave it would print every sample
     return binarywave
 
 
@@ -89,19 +90,17 @@ def _damaged(path):
 
 
 def _check(path):
-    """Refuse a header that promises more samples than the file holds, before memory is taken for them."""
+    """Refuse a header that promises longer parts than the file holds, before memory is taken for them."""
     size = path.stat().st_size
     with open(path, "rb") as file:
-        head = file.read(512)
+        head = file.read(64)
     try:
         order = "<" if head[0] else ">"  # a version is below 256: of a big-endian file the first byte is empty
-        version = struct.unpack_from(order + "h", head)[0]
-        begin, samples_at, form, lengths_at = HEADERS[version]
-        samples = struct.unpack_from(order + "i", head, begin + samples_at)[0]
-        lengths = struct.unpack_from(order + form, head, lengths_at)
+        form, at = LENGTHS[struct.unpack_from(order + "h", head)[0]]
+        lengths = struct.unpack_from(order + form, head, at)
     except (struct.error, KeyError, IndexError):
         raise _damaged(path) from None
-    if not (2 <= samples <= size and 0 <= min(lengths) <= max(lengths) <= size):
+    if not 0 <= min(lengths) <= max(lengths) <= size:
         raise _damaged(path)
 
 

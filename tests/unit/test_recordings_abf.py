@@ -254,3 +254,11 @@ def test_without_pyabf_the_sentence_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", none)
     with says("ABF files need pyabf; install it with `pip install nrn_mlfit[abf]`"):
         recordings.sweeps(path)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_epoch_of_a_kind_that_pyabf_does_not_know_leaves_the_current_unknown(tmp_path):
+    fields = axon.epochs((6,), (50.0,), (0.0,), (100,))
+    read = recordings.read(axon.whole(tmp_path / "a.abf", VOLTS, **fields), 0)
+    assert read.currents is None
+    assert read.warnings == ("its epoch table is of a kind that is not read; give it with --stim-from FILE",)
