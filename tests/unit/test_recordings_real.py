@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import struct
 
 import numpy as np
 import pytest
@@ -123,3 +124,24 @@ def test_the_command_lists_and_draws_every_file(recordings_folder, tmp_path, nam
     )
     assert shown.exit_code == 0 and [held["sweep"] for held in json.loads(shown.output)] == list(range(FILES[name][0]))
     assert (tmp_path / "sheet.png").stat().st_size > 20_000
+
+
+def with_user_list(whole: bytes, parameter: int, text: str) -> bytes:
+    """An ABF 2 file whose command's `parameter` takes the values in `text`, by the layout in Axon's ABFHEADR.H."""
+    block, width, _ = struct.unpack_from("<IIq", whole, 220)
+    strings = whole[block * 512 : block * 512 + width].rstrip(b"\0") + b"\0" + text.encode() + b"\0"
+    image = bytearray(whole) + bytes(-len(whole) % 512)
+    for at, entry in ((220, strings), (172, struct.pack("<5h", 0, 1, parameter, 0, 0).ljust(64, b"\0"))):
+        struct.pack_into("<IIq", image, at, len(image) // 512, len(entry), 1)
+        image += entry + bytes(-len(entry) % 512)
+    return bytes(image)
+
+
+def test_a_user_list_of_an_abf_2_file_is_obeyed(recordings_folder, tmp_path):
+    whole = (recordings_folder / "bluepyefe/20303010_rita.abf").read_bytes()
+    wanted = [10.0, -35.0, 120.0, 5.0]
+    (tmp_path / "a.abf").write_bytes(with_user_list(whole, 22, ",".join(map(str, wanted))))
+    for number in range(6):
+        read = recordings.read(tmp_path / "a.abf", number)
+        assert levels(read)[1] == wanted[min(number, 3)]  # the last value serves for all later sweeps
+        assert read.warnings == ("the command's level of epoch B comes from Clampex's user list",)
