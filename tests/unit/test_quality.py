@@ -85,6 +85,13 @@ def test_a_measured_current_with_noise_tells_as_much():
     assert found.bridge_mohm == approx(12, abs=2)
 
 
+def test_the_pipettes_own_transient_is_no_part_of_the_time_constant():
+    current = command(-0.06)
+    time = np.arange(current.size) * DT
+    transient = np.where(time >= 200, -6 * np.exp(-np.maximum(time - 200, 0) / 0.3), 0.0)
+    assert figures(passive(current, tau=10.0, noise=0.03) + transient, current).tau_ms == approx(10, rel=0.02)
+
+
 def test_a_small_step_up_serves_where_none_goes_down():
     current = command(0.03)
     found = figures(passive(current), current)
