@@ -34,6 +34,8 @@ DOORS = {  # library: the only places that may import it
     "yaml": ["textfile.py", "cells.py"],
     "efel": ["features.py"],
     "safetensors": ["learn/", "shards/"],
+    "pyabf": ["recordings/abf.py"],
+    "igor2": ["recordings/igor.py"],
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+import functools
 import os
 import shlex
 import shutil
@@ -30,6 +31,32 @@ pictures_option = click.option(
     show_default=True,
     help="What kind of files the pictures in the folder are.",
 )
+
+
+def reading_options(command):
+    """The options of a command that reads a recording, as one argument `reading`: a `recordings.Reading`."""
+
+    @click.option("--current-channel", metavar="NAME", help="Channel, column or dataset that holds the current.")
+    @click.option(
+        "--current-scale", type=float, default=1.0, show_default=True, help="What to multiply the current by."
+    )
+    @click.option("--stim-from", type=any_path, help="A file whose current is taken: .abf, .atf, .npz or .csv.")
+    @click.option(
+        "--junction-potential",
+        type=float,
+        default=0.0,
+        show_default=True,
+        help="Liquid junction potential in mV; it is subtracted from the voltage.",
+    )
+    @click.option("--window", type=float, nargs=2, metavar="START STOP", help="Read only this stretch, in ms.")
+    @functools.wraps(command)
+    def reads(*args, current_channel, current_scale, stim_from, junction_potential, window, **more):
+        from nrn_mlfit.recordings import Reading  # loads h5py
+
+        reading = Reading(current_channel, current_scale, stim_from, junction_potential, window)
+        return command(*args, reading=reading, **more)
+
+    return reads
 
 
 def say(line: str):

@@ -1,92 +1,197 @@
-"""`nrn-mlfit recording`: look into a recording and cut a piece to fit."""
+"""`nrn-mlfit recording`: look into a recording, judge it, and cut a piece to fit."""
 
+import json
+import re
+import shlex
 from pathlib import Path
 
 import click
 
+from nrn_mlfit.cli.options import any_path, reading_options
+
 EXAMPLE = """
 \b
-Example:
+Examples:
   nrn-mlfit recording cell7.nwb
+  nrn-mlfit recording cell7.abf --json
+  nrn-mlfit recording cell7.abf --stim-from chirp.abf --sheet cell7.png
   nrn-mlfit recording cell7.nwb --sweep 5 -o piece.npz
+  nrn-mlfit recording cell7.nwb --sweep 5 --window 100 400 -o piece.npz
   nrn-mlfit simulate mainen --stimulus piece.npz -n 2000 -o runs/piece
 """
-LENGTH_MS = 300.0
-MOST_LINES = 50
+MOST_SWEEPS = 50  # in a table and on a sheet; shards hold thousands
+FIGURE = re.compile(r"[-+]?\d+(?:\.\d+)?")
+COLUMNS = ("sweep", "name", "protocol", "kHz", "ms", "rest mV", "spikes", "current pA", "", "R MOhm", "tau ms", "fit?")
 
 
 @click.command(epilog=EXAMPLE)
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=any_path)
 @click.option("--sweep", type=int, help="The sweep to cut from (or to list), from 0; needed where FILE holds several.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the piece to this .npz file.")
-@click.option(
-    "--start", type=float, help="Where the piece begins, in ms  [default: shortly before the current changes]"
-)
-@click.option(
-    "--stop",
-    type=float,
-    help=f"Where it ends, in ms  [default: {LENGTH_MS:g} ms after the start, or the end]",
-)
-def recording(file, sweep, output, start, stop):
-    """List the sweeps of the recording FILE, or cut a piece out of one with -o.
+@click.option("-o", "--output", type=any_path, help="Write a piece of the sweep to this .npz file.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list with one object a sweep.")
+@click.option("--sheet", type=any_path, metavar="PICTURE", help="Draw all sweeps into this .png, .svg or .pdf file.")
+@reading_options
+def recording(file, sweep, output, as_json, sheet, reading):
+    """List and judge the sweeps of the recording FILE, draw them, or cut a piece out of one with -o.
 
-    FILE is NWB 2, HDF5, a shard of simulated traces, npz (volts in mV, current in nA, dt in ms) or CSV (first
-    line: time, voltage, current, with units such as `voltage (mV)`).
+    FILE is ABF, NWB 2, Igor (.ibw, its current beside it in a file of the same name but for the channel), HDF5, a shard
+    of simulated traces, npz (volts in mV, current in nA, dt in ms), CSV or TXT (first line: time, voltage, current,
+    with units such as `voltage (mV)`). The piece is that of --window, or at most 300 ms around the current's change.
     """
+    from nrn_mlfit import recordings
     from nrn_mlfit.errors import RecordingError
 
-    if output is None and not (start is None and stop is None):
-        raise RecordingError("--start and --stop say what to cut; say with -o OUT.npz where to write it")
-    lines = _listed(file, sweep) if output is None else _cut(file, sweep, output, start, stop)
+    if sheet is not None:
+        _check_sheet(sheet, file)
+    if output is not None:
+        if as_json or sheet is not None:
+            raise RecordingError(
+                "-o writes a piece of one sweep; --json and --sheet show the file: ask for them without -o"
+            )
+        lines = _cut(file, sweep, output, reading)
+    else:
+        held = recordings.read_all(file, reading, sweep, None if as_json else MOST_SWEEPS)
+        found = recordings.summaries(held)
+        lines = _as_json(found) if as_json else _listed(file, found, sweep, recordings.count(file, reading))
+        if sheet is not None:
+            _draw(sheet, file, held, found)
     for line in lines:
         click.echo(line)
+    if sheet is not None and not as_json:
+        click.echo(f"all sweeps drawn: {sheet}")
 
 
-def _listed(file, number):
-    from nrn_mlfit import recordings
+def _check_sheet(sheet, file):
+    from nrn_mlfit.errors import RecordingError
+    from nrn_mlfit.report.style import check_format
 
-    if number is not None:
-        recordings.read(file, number)  # says so if there is no such sweep
-    held = recordings.sweeps(file)
-    shown = held[:MOST_LINES] if number is None else [held[number]]
-    yield f"{file.name}: {len(held)} sweep{'s' if len(held) > 1 else ''}"
+    check_format(sheet)
+    if sheet.resolve() == file.resolve():
+        raise RecordingError(f"{sheet}: is the recording itself; draw the sheet into another file")
+
+
+def _as_json(found):
+    yield json.dumps([sweep.to_dict() for sweep in found], indent=1, allow_nan=False)
+
+
+def _listed(file, shown, number, count):
+    first = f", the first {len(shown)} are shown" if number is None and count > len(shown) else ""
+    yield f"{file.name}: {count} sweep{'s' if count > 1 else ''}{first}"
     yield from _table([_row(sweep) for sweep in shown if not sweep.problem])
     yield from (f"{sweep.number}: {sweep.problem}" for sweep in shown if sweep.problem)
-    if number is None and len(held) > MOST_LINES:
-        yield f"... and {len(held) - MOST_LINES} more"
-    chosen = f" --sweep {shown[-1].number}" if len(held) > 1 else ""
-    yield f"cut a piece to fit: nrn-mlfit recording {file}{chosen} -o piece.npz"
+    yield from _remarks("not good enough to fit", [(s.number, text) for s in shown for text in s.fails])
+    yield from _remarks("warnings", [(s.number, text) for s in shown for text in s.warnings])
+    yield from _mixed(file, shown)
+    yield from _pairing(shown)
+    chosen = f" --sweep {_first_good(shown)}" if count > 1 else ""
+    yield f"cut a piece to fit: nrn-mlfit recording {shlex.quote(str(file))}{chosen} -o piece.npz"
+
+
+def _first_good(shown) -> int:
+    good = [s.number for s in shown if not s.problem and not s.fails and s.protocol != "none"]
+    return good[0] if good else shown[-1].number
 
 
 def _row(sweep):
-    current = "no current" if sweep.pa is None else f"{sweep.pa[0]:.1f} to {sweep.pa[1]:.1f}"
-    voltage = f"{sweep.mv[0]:.1f} to {sweep.mv[1]:.1f}"
-    return str(sweep.number), sweep.name, f"{sweep.duration:g}", f"{sweep.dt:g}", voltage, current
+    figures = sweep.quality
+    current = "none" if sweep.pa is None else f"{sweep.pa[0]:.1f} to {sweep.pa[1]:.1f}"
+    rest, resistance, tau = (
+        "-" if value is None else f"{value:.1f}"
+        for value in (figures.rest_mv, figures.input_resistance_mohm, figures.tau_ms)
+    )
+    rate, length = f"{1 / sweep.dt:.4g}", f"{sweep.duration:g}"
+    verdict = "no" if sweep.fails else "yes"
+    return (
+        *(str(sweep.number), sweep.name, sweep.protocol, rate, length, rest, str(sweep.spikes), current),
+        *(sweep.current or "", resistance, tau, verdict),
+    )
 
 
 def _table(rows):
-    rows = [("sweep", "name", "length ms", "step ms", "voltage mV", "current pA"), *rows]
-    widths = [max(len(row[k]) for row in rows) for k in range(6)]
+    rows = [COLUMNS, *rows]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(COLUMNS))]
     for row in rows:
         yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _cut(file, number, output, start, stop):
+def _remarks(title, remarks):
+    """Remarks that differ in their figures only as one line: the sweeps, and the text of the one with the largest figure."""
+    alike: dict[str, list[tuple[int, str]]] = {}
+    for number, text in remarks:
+        alike.setdefault(FIGURE.sub("#", text), []).append((number, text))
+    if alike:
+        yield f"{title}:"
+    for found in alike.values():
+        worst, text = max(found, key=lambda held: _first_figure(held[1]))
+        most = f" (most in {worst})" if len({text for _, text in found}) > 1 else ""
+        yield f"  sweep {_ranges(number for number, _ in found)}{most}: {text}"
+
+
+def _first_figure(text) -> float:
+    match = FIGURE.search(text)
+    return abs(float(match[0])) if match else 0.0
+
+
+def _ranges(numbers) -> str:
+    """0, 1, 2, 5 as 0-2, 5."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def _mixed(file, found):
+    from nrn_mlfit import recordings
+    from nrn_mlfit.errors import RecordingError
+
+    try:
+        recordings.one_protocol(found, file.name)
+    except RecordingError as error:
+        yield str(error)
+
+
+def _pairing(found):
+    if any(sweep.current_file for sweep in found):
+        names = sorted({(sweep.name, Path(sweep.current_file).name) for sweep in found if sweep.current_file})
+        yield from (f"voltage from {voltage}, current from {current}" for voltage, current in names)
+
+
+def _draw(sheet, file, held, found):
+    from nrn_mlfit.errors import MlfitError, RecordingError
+    from nrn_mlfit.report.sheet import sheet_picture
+
+    drawn = [
+        {
+            "number": sweep.number,
+            "volts": made.volts[0, 0],
+            "currents": None if made.currents is None else 1e3 * made.currents[0],
+            "dt": made.dt,
+            "caption": f"{sweep.protocol}, {sweep.spikes} spike{'' if sweep.spikes == 1 else 's'}",
+            "fails": sweep.fails,
+        }
+        for made, sweep in zip(held, found, strict=True)
+        if not isinstance(made, MlfitError)
+    ]
+    if not drawn:
+        raise RecordingError(f"{file.name}: no sweep can be read, so there is nothing to draw")
+    sheet_picture(sheet, file.name, drawn)
+
+
+def _cut(file, number, output, reading):
     from nrn_mlfit import recordings
     from nrn_mlfit.errors import RecordingError
 
     if output.resolve() == file.resolve():
         raise RecordingError(f"{output}: is the recording itself; write the piece to another file")
-    whole = recordings.read(file, number)
-    piece = recordings.around_change(whole) if start is None and stop is None else _between(whole, start, stop)
+    whole = recordings.read(file, number, reading)
+    piece = whole if reading.window else recordings.around_change(whole)
     piece.save(output)
     yield from _what_was_cut(piece, output)
+    yield from (f"warning: {text}" for text in piece.warnings)
     yield from _next_steps(output, piece.currents is not None)
-
-
-def _between(whole, start, stop):
-    start = 0.0 if start is None else start
-    return whole.cut(start, min(start + LENGTH_MS, whole.duration) if stop is None else stop)
 
 
 def _what_was_cut(piece, output):

@@ -4,81 +4,135 @@
     piece = recordings.around_change(recording)         # at most 300 ms around the current's step
     piece.save("piece.npz")
 
-Each format is one module with one function, `sweeps(path)`: a list of functions that read one sweep each.
+Each format is one module with one function, `sweeps(path, reading)`: a list of functions that read one sweep each.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from nrn_mlfit.errors import MlfitError, RecordingError
-from nrn_mlfit.recordings import csv_file, hdf5, npz, nwb, shard_row, units
+from nrn_mlfit.recordings import abf, current, given, hdf5, igor, npz, nwb, shard_row, table, units
 from nrn_mlfit.recordings.changes import around_change
-from nrn_mlfit.recordings.recording import Recording
+from nrn_mlfit.recordings.quality import Quality
+from nrn_mlfit.recordings.reading import AS_IT_IS, Reading
+from nrn_mlfit.recordings.recording import Raw, Recording
+from nrn_mlfit.recordings.resampling import resampled
+from nrn_mlfit.recordings.sweep import Sweep, one_protocol, summaries
 
-__all__ = ["Recording", "Sweep", "around_change", "files", "read", "sweeps"]
+__all__ = [
+    "Quality",
+    "Reading",
+    "Recording",
+    "Sweep",
+    "around_change",
+    "count",
+    "files",
+    "one_protocol",
+    "read",
+    "read_all",
+    "resampled",
+    "summaries",
+    "sweeps",
+]
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".nwb")
-SUFFIXES = (*HDF5_SUFFIXES, ".npz", ".csv")
-READ_ARE = "read are NWB 2 (.nwb), HDF5 and shards (.h5, .hdf5), .npz and .csv"
+BY_SUFFIX: dict[str, ModuleType] = {".abf": abf, ".ibw": igor, ".npz": npz, ".csv": table, ".txt": table}
+SUFFIXES = (*HDF5_SUFFIXES, *BY_SUFFIX)
+READ_ARE = (
+    "read are NWB 2 (.nwb), HDF5 and shards (.h5, .hdf5), ABF (.abf), Igor waves (.ibw), .npz, .csv and .txt; "
+    "convert it to one of them"
+)
+# Of a folder's files with these suffixes only those count that are a recording, not notes or a current alone.
+ONLY_IF: dict[str, Callable[[Path], bool]] = {".abf": abf.is_voltage, ".txt": table.is_one, ".ibw": igor.is_voltage}
+LOWEST_KHZ = 10.0  # eFEL interpolates to 10 kHz; below it a spike's width has too few samples
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """A sweep in short: duration and dt in ms, its range in mV, and in pA where a current is stored.
-
-    A sweep that cannot be read has a `problem` and no figures.
-    """
-
-    number: int
-    name: str
-    duration: float = 0.0
-    dt: float = 0.0
-    mv: tuple[float, float] | None = None
-    pa: tuple[float, float] | None = None
-    problem: str = ""
-
-
-def read(path, sweep: int | None = None) -> Recording:
+def read(path, sweep: int | None = None, reading: Reading = AS_IT_IS) -> Recording:
     """The recording in a file, or its sweep `sweep` (from 0; the row of a shard) where it holds several.
 
-    Raises RecordingError (ShardError for a damaged shard) in one sentence for whatever cannot be read.
+    `reading` says what the file does not. Raises RecordingError (ShardError for a damaged shard) in one sentence for
+    whatever cannot be read.
     """
     path = Path(path)
-    readers = _readers(path)
-    return _read(readers[_chosen(path.name, len(readers), sweep)])
+    readers = _readers(path, reading)
+    number = _chosen(path.name, len(readers), sweep)
+    return _read(readers[number], number, reading)
 
 
-def sweeps(path) -> list[Sweep]:
-    """What the sweeps of a file are, in short; raises RecordingError where the file cannot be read."""
+def count(path, reading: Reading = AS_IT_IS) -> int:
+    """How many sweeps a file holds."""
+    return len(_readers(Path(path), reading))
+
+
+def read_all(
+    path, reading: Reading = AS_IT_IS, sweep: int | None = None, most: int | None = None
+) -> list[Recording | MlfitError]:
+    """Every sweep of a file (the first `most`, or only `sweep`), with the error in place of one that cannot be read.
+
+    Raises RecordingError where the file itself cannot be read, or its only sweep.
+    """
     path = Path(path)
-    readers = _readers(path)
-    if len(readers) == 1:
-        return [_described(0, _read(readers[0]))]
-    return [_described_or_problem(number, reader) for number, reader in enumerate(readers)]
+    readers = _readers(path, reading)
+    if sweep is not None or len(readers) == 1:
+        number = _chosen(path.name, len(readers), sweep)
+        return [_read(readers[number], number, reading)]
+    return [_read_or_error(reader, number, reading) for number, reader in enumerate(readers[:most])]
+
+
+def sweeps(path, reading: Reading = AS_IT_IS) -> list[Sweep]:
+    """What the sweeps of a file are, in short; raises RecordingError where the file cannot be read."""
+    return summaries(read_all(path, reading))
 
 
 def files(folder) -> list[Path]:
-    """The files of a folder whose names end as recordings do; raises RecordingError where there are none."""
+    """The recordings of a folder, by how their names end; raises RecordingError where there are none."""
     found = sorted(path for path in Path(folder).glob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = [path for path in found if ONLY_IF.get(path.suffix.lower(), Path.is_file)(path)]
     if not found:
         raise RecordingError(f"{folder}: holds no recording; {READ_ARE}")
     return found
 
 
-def _read(reader: Callable[[], Recording]) -> Recording:
-    recording = reader()
+def _read(reader: Callable[[], Raw], number: int, reading: Reading) -> Recording:
+    raw = reader()
+    stimulus = None if reading.stim_from is None else given.current(reading.stim_from, number, raw)
+    recording = reading.applied(raw, stimulus)
+    if raw.unsure:
+        recording = units.mended(recording)
     units.check(recording)
-    return recording
+    return replace(recording, warnings=(*recording.warnings, *_doubts(recording)))
 
 
-def _readers(path) -> list[Callable[[], Recording]]:
+def _doubts(recording: Recording):
+    """What is doubtful about the samples themselves; simulated rows are as their cell has them."""
+    if recording.source["format"] == "shard":
+        return
+    if recording.currents is None and not any("--stim-from" in text for text in recording.warnings):
+        yield "no current is stored with it; give it with --stim-from FILE"
+    if 1 / recording.dt < LOWEST_KHZ * (1 - 1e-6):
+        yield (
+            f"sampled at {1 / recording.dt:.3g} kHz, below {LOWEST_KHZ:g} kHz: spikes have few samples, so their shape says "
+            "little"
+        )
+    if recording.currents is not None and recording.source.get("current") == current.MEASURED:
+        yield from current.artefact(recording.currents[0], recording.dt)
+
+
+def _read_or_error(reader, number, reading) -> Recording | MlfitError:
+    try:
+        return _read(reader, number, reading)
+    except MlfitError as error:
+        return error
+
+
+def _readers(path, reading) -> list[Callable[[], Raw]]:
     if path.is_dir():
         raise RecordingError(f"{path}: is a folder; name one file in it")
     if not path.is_file():
         raise RecordingError(f"{path}: no such file; {READ_ARE}")
-    return _format(path).sweeps(path)
+    return _format(path).sweeps(path, reading)
 
 
 def _format(path) -> ModuleType:
@@ -90,7 +144,7 @@ def _format(path) -> ModuleType:
         raise RecordingError(f"{path.name}: cut short, damaged or no HDF5 at all; copy it anew from where it came")
     if suffix not in SUFFIXES:
         raise RecordingError(f"{path.name}: a format that is not read; {READ_ARE}")
-    return npz if suffix == ".npz" else csv_file
+    return BY_SUFFIX[suffix]
 
 
 def _chosen(name, count, sweep) -> int:
@@ -100,18 +154,3 @@ def _chosen(name, count, sweep) -> int:
     if sweep is not None and not 0 <= sweep < count:
         raise RecordingError(f"{name}: there is no sweep {sweep}; it {holds}")
     return sweep or 0
-
-
-def _described_or_problem(number, reader) -> Sweep:
-    try:
-        return _described(number, _read(reader))
-    except MlfitError as error:
-        return Sweep(number, "", problem=str(error).split(": ", 1)[-1])
-
-
-def _described(number, recording) -> Sweep:
-    name = recording.source.get("series", recording.name).split("/")[-1]
-    volts, currents = recording.volts, recording.currents
-    mv = float(volts.min()), float(volts.max())
-    pa = None if currents is None else (1e3 * float(currents.min()), 1e3 * float(currents.max()))
-    return Sweep(number, name, recording.duration, recording.dt, mv, pa)

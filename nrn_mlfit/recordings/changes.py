@@ -3,6 +3,7 @@
 import numpy as np
 
 from nrn_mlfit.errors import RecordingError
+from nrn_mlfit.recordings import pieces
 from nrn_mlfit.recordings.recording import Recording
 
 LENGTH_MS = 300.0
@@ -29,11 +30,11 @@ def around_change(recording: Recording, length_ms: float = LENGTH_MS, samples: i
 def _first_large_change(recording) -> int:
     """The sample at which the current changes."""
     if recording.currents is None:
-        raise RecordingError(f"{recording.name}: holds no current to cut around; say where with --start and --stop")
+        raise RecordingError(f"{recording.name}: holds no current to cut around; say where with --window")
     width, edge = (max(1, round(span / recording.dt)) for span in (SUSTAINED_MS, EDGE_MS))
     sizes = _change_sizes(recording.currents, width, edge)
-    if sizes.max() <= _sample_noise(recording.currents):
-        raise RecordingError(f"{recording.name}: its current does not change; say where with --start and --stop")
+    if sizes.max() <= pieces.sample_noise(recording.currents):
+        raise RecordingError(f"{recording.name}: its current does not change; say where with --window")
     reached = int(np.argmax(sizes >= ABOUT_AS_LARGE * sizes.max()))
     return reached + int(np.argmax(sizes[reached : reached + width]))
 
@@ -45,9 +46,3 @@ def _change_sizes(currents, width, edge):
     means = (sums[:, width:] - sums[:, :-width]) / width  # means[k] is over held[k : k + width]
     size = currents.shape[1]
     return np.abs(means[:, width : width + size] - means[:, :size]).max(axis=0)
-
-
-def _sample_noise(currents):
-    """The noise of one sample, robust against steps: from the median step; at least rounding."""
-    rounding = 1e-9 * np.abs(currents).max()
-    return max(rounding, 1.05 * float(np.median(np.abs(np.diff(currents)))))  # 0.6745 sqrt 2 = 1 / 1.05

@@ -7,11 +7,14 @@ import h5py
 
 from nrn_mlfit import shards
 from nrn_mlfit.errors import RecordingError
-from nrn_mlfit.recordings.npz import step
-from nrn_mlfit.recordings.recording import Recording
+from nrn_mlfit.recordings.npz import current_names, step
+from nrn_mlfit.recordings.reading import Reading
+from nrn_mlfit.recordings.recording import Raw
 
 # Flipped bits in an HDF5 file come up as any of these, also as values of a type that nobody wrote.
 DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError)
+MOST_BYTES = 4e9  # of one dataset: days of recording
+MOST_PACKED = 2000  # times smaller than its values a file may be; zlib packs to a thousandth at best
 
 
 @contextmanager
@@ -38,14 +41,14 @@ def kind(path: Path) -> str:
         return "nwb" if "nwb_version" in file.attrs else "hdf5"
 
 
-def sweeps(path: Path):
+def sweeps(path: Path, reading: Reading):
     """One function that reads the file's only recording."""
-    return [lambda: _read(path)]
+    return [lambda: _read(path, reading)]
 
 
-def _read(path) -> Recording:
+def _read(path, reading) -> Raw:
     with opened(path) as file:
-        volts, current = _first(file, "volts", "voltage"), _first(file, "current", "stims")
+        volts, current = _first(file, "volts", "voltage"), _first(file, *current_names(file, reading, path.name))
         if volts is None:
             raise RecordingError(
                 f"{path.name}: no dataset volts or voltage inside; it holds {', '.join(file) or 'nothing'}"
@@ -55,9 +58,21 @@ def _read(path) -> Recording:
             raise RecordingError(f"{path.name}: no attribute or dataset dt inside; add the sample step in ms")
         source = {"file": str(path), "format": "HDF5", "sweep": 0}
         current = None if current is None else current[()]
-        return Recording(volts[()], current, step(dt, path.name), path.name, source)
+        return Raw(volts[()], current, step(dt, path.name), path.name, source)
+
+
+def bounded(data: h5py.Dataset, name: str):
+    """Refuse a dataset of more bytes than its file can hold, before memory is taken for it."""
+    size = Path(data.file.filename).stat().st_size
+    if data.nbytes > min(MOST_BYTES, MOST_PACKED * size):
+        raise RecordingError(
+            f"{name}: claims {data.nbytes:.2g} bytes in a file of {size}; copy it anew from where it came"
+        )
+    return data
 
 
 def _first(file, *names):
     """The first dataset of these names."""
-    return next((file[name] for name in names if isinstance(file.get(name), h5py.Dataset)), None)
+    found = (file[name] for name in names if isinstance(file.get(name), h5py.Dataset))
+    data = next(found, None)
+    return None if data is None else bounded(data, Path(file.filename).name)

@@ -7,15 +7,30 @@ from typing import Any
 import numpy as np
 
 from nrn_mlfit.errors import RecordingError
-from nrn_mlfit.recordings.recording import Recording
+from nrn_mlfit.recordings.reading import Reading
+from nrn_mlfit.recordings.recording import Raw
+
+CURRENT_NAMES = ("current", "stims")
 
 
-def sweeps(path: Path):
+def sweeps(path: Path, reading: Reading):
     """One function that reads the file's only recording."""
-    return [lambda: _read(path)]
+    return [lambda: _read(path, reading)]
 
 
-def _read(path) -> Recording:
+def current_names(held, reading: Reading, name: str) -> tuple[str, ...]:
+    """Under which names a file's current is looked for, the first one first."""
+    wanted = reading.current_channel
+    if wanted is None:
+        return CURRENT_NAMES
+    if wanted not in held:
+        raise RecordingError(
+            f"{name}: there is no {wanted}; --current-channel takes one of {', '.join(held) or 'nothing'}"
+        )
+    return (wanted,)
+
+
+def _read(path, reading) -> Raw:
     held = _arrays(path)
     volts: Any = held.get("volts", held.get("voltage"))
     missing = [name for name, value in (("volts", volts), ("dt", held.get("dt"))) if value is None]
@@ -25,9 +40,14 @@ def _read(path) -> Recording:
         )
     origin = _json(held.get("source"))
     source = {"file": str(path), "format": "npz", "sweep": 0} | ({"origin": origin} if origin else {})
-    return Recording(
-        volts, held.get("current"), step(held["dt"], path.name), path.name, source, _json(held.get("truth"))
-    )
+    current = next((held[name] for name in current_names(held, reading, path.name) if name in held), None)
+    truth = _json(held.get("truth"))
+    return Raw(volts, current, step(held["dt"], path.name), path.name, source, _kind(origin), truth=truth)
+
+
+def _kind(origin) -> str:
+    """What the piece's current was where it was cut."""
+    return str(origin.get("current", ""))
 
 
 def _arrays(path) -> dict[str, Any]:

@@ -17,8 +17,9 @@ import numpy as np
 
 from nrn_mlfit.errors import RecordingError
 from nrn_mlfit.recordings import units
-from nrn_mlfit.recordings.hdf5 import opened
-from nrn_mlfit.recordings.recording import Recording, even_step
+from nrn_mlfit.recordings.hdf5 import bounded, opened
+from nrn_mlfit.recordings.reading import Reading
+from nrn_mlfit.recordings.recording import Raw, even_step
 
 TABLE = "general/intracellular_ephys/intracellular_recordings"
 
@@ -41,8 +42,9 @@ class Samples:
     t0: float
 
 
-def sweeps(path: Path) -> list[Callable[[], Recording]]:
+def sweeps(path: Path, reading: Reading) -> list[Callable[[], Raw]]:
     """A function for each sweep that reads it, in the order of the sweep numbers."""
+    reading.unnamed_channel(path.name)
     with opened(path) as file:
         pairs = _pairs(file, path.name)
     if not pairs:
@@ -50,20 +52,21 @@ def sweeps(path: Path) -> list[Callable[[], Recording]]:
     return [partial(_read, path, number, *pair) for number, pair in enumerate(pairs)]
 
 
-def _read(path, number, response, stimulus) -> Recording:
+def _read(path, number, response, stimulus) -> Raw:
     name = f"{path.name}, sweep {number}"
     source = {"file": str(path), "format": "NWB", "sweep": number, "series": response.path}
     with opened(path) as file:
         volts = _samples(file, response, units.TO_MV, name)
         if stimulus is None:
-            return Recording(volts.values, None, volts.dt, name, source)
+            return Raw(volts.values, None, volts.dt, name, source, unsure=True)
         current = _samples(file, stimulus, units.TO_NA, name)
     shift = _shift(volts, current, name)  # what only one of the two covers is left out, nothing is invented
     first, last = max(0, shift), min(volts.values.size, shift + current.values.size)
     source["stimulus"] = stimulus.path
     if last - first < volts.values.size:
         source["cut_ms"] = [round(k * volts.dt, 9) for k in (first, last)]
-    return Recording(volts.values[first:last], current.values[first - shift : last - shift], volts.dt, name, source)
+    flowed = current.values[first - shift : last - shift]
+    return Raw(volts.values[first:last], flowed, volts.dt, name, source, unsure=True)
 
 
 def _shift(volts, current, name) -> int:
@@ -84,7 +87,7 @@ def _shift(volts, current, name) -> int:
 def _samples(file, piece, known, name) -> Samples:
     """A piece of a series in mV or nA (`known` says which), by its unit, conversion and offset."""
     series = file[piece.path]
-    data, part = series["data"], slice(piece.start, piece.stop)
+    data, part = bounded(series["data"], name), slice(piece.start, piece.stop)
     if data.ndim != 1 or data[part].size < 2:
         raise RecordingError(f"{name}: {piece.path} has shape {data.shape}, wanted (T,) with at least 2 samples")
     default = "volts" if known is units.TO_MV else "amperes"

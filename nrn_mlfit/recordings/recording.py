@@ -15,12 +15,32 @@ LARGEST_JITTER = 0.05  # of a sample step; times written with few digits stay be
 
 
 @dataclass(frozen=True, eq=False)
+class Raw:
+    """A sweep as a file holds it, not yet checked: volts in mV, currents in nA or None, dt in ms.
+
+    `current` is "measured" or "commanded" where the file says which, `commanded` the command beside a measured current,
+    `unsure` that an unlikely unit may be mended, because the user cannot change the file's.
+    """
+
+    volts: np.ndarray
+    currents: np.ndarray | None
+    dt: float
+    name: str
+    source: dict
+    current: str = ""
+    commanded: np.ndarray | None = None
+    warnings: tuple[str, ...] = ()
+    truth: dict[str, float] = field(default_factory=dict)
+    unsure: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class Recording:
     """What was measured: volts (P, S, T) in mV, currents (S, T) in nA or None if not stored, dt in ms.
 
     Volts (T,) and currents (T,) are taken as P = S = 1. `source` says where it is from (file, format, sweep,
-    cut_ms), `truth` the parameters behind a simulated trace, by name. Raises RecordingError for anything that
-    is not finite numbers of these shapes.
+    cut_ms; `current`: measured, commanded or given), `truth` the parameters behind a simulated trace, by name,
+    `warnings` what is doubtful about it. Raises RecordingError for anything that is not finite numbers of these shapes.
     """
 
     volts: np.ndarray
@@ -29,6 +49,7 @@ class Recording:
     name: str = "recording"
     source: dict = field(default_factory=dict)
     truth: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self):
         if not (np.isfinite(self.dt) and self.dt > 0):
@@ -52,7 +73,7 @@ class Recording:
             first = bad[np.argmin(bad[:, -1])]
             raise RecordingError(
                 f"{self.name}: the {what} is {values[tuple(first)]} at sample {first[-1]} "
-                f"({first[-1] * self.dt:g} ms); use a stretch without gaps"
+                f"({first[-1] * self.dt:g} ms); use a stretch without gaps (--window)"
             )
         return values
 
@@ -92,7 +113,7 @@ class Recording:
     def save(self, path):
         """Write an npz file that `read` reads; if S is 1, `stimuli.from_file` takes it as a stimulus too.
 
-        It holds volts (P, S, T) mV, current (T,) or (S, T) nA, dt ms, and source and truth as JSON.
+        It holds volts (P, S, T) mV, current (T,) or (S, T) nA, dt ms, and source (with the warnings) and truth as JSON.
         """
         path = Path(path)
         if path.suffix != ".npz":
@@ -100,7 +121,9 @@ class Recording:
         held: dict[str, Any] = {
             "volts": self.volts,
             "dt": self.dt,
-            "source": json.dumps({"name": self.name, **self.source}),
+            "source": json.dumps(
+                {"name": self.name, **self.source, **({"warnings": self.warnings} if self.warnings else {})}
+            ),
         }
         if self.currents is not None:
             held["current"] = self.currents[0] if len(self.currents) == 1 else self.currents

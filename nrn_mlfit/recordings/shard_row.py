@@ -5,17 +5,20 @@ from pathlib import Path
 
 from nrn_mlfit import shards
 from nrn_mlfit.errors import RecordingError
-from nrn_mlfit.recordings.recording import Recording
+from nrn_mlfit.recordings.current import COMMANDED
+from nrn_mlfit.recordings.reading import Reading
+from nrn_mlfit.recordings.recording import Raw
 from nrn_mlfit.shards import Status
 
 
-def sweeps(path: Path):
+def sweeps(path: Path, reading: Reading):
     """A function for each row that reads it."""
+    reading.unnamed_channel(path.name)
     count = shards.rows(path) or len(shards.read(path).status)  # reading says what is wrong with one without rows
     return [partial(_read, path, row) for row in range(count)]
 
 
-def _read(path, row) -> Recording:
+def _read(path, row) -> Raw:
     shard = shards.read(path, [row])
     name = f"{path.name}, sweep {row}"
     status = Status(shard.status[0])
@@ -25,4 +28,4 @@ def _read(path, row) -> Recording:
     currents = shard.currents[:, -volts.shape[-1] :]
     truth = dict(zip(shard.parameter_names, map(float, shard.phys_par[0]), strict=True))
     source = {"file": str(path), "format": "shard", "sweep": row}
-    return Recording(volts, currents, float(shard.attributes["dt"]), name, source, truth)
+    return Raw(volts, currents, float(shard.attributes["dt"]), name, source, COMMANDED, truth=truth)

@@ -1,5 +1,7 @@
 """Units that files use, and values that look as if theirs were another."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from nrn_mlfit.errors import RecordingError
@@ -22,13 +24,32 @@ SHORTEST_STEP_MS = 0.001  # amplifiers sample at 4 to 200 kHz
 LARGEST_MV = 1000.0
 LARGEST_NA = 100.0  # beyond what a pipette passes
 SMALLEST_NA = 1e-6  # of a current that is not 0: 1 fA
+RESTING_MV = (-120.0, -20.0)  # where a living cell's voltage lies most of the time
 
 
 def factor(unit: str, known: dict[str, float], name: str) -> float:
     """What to multiply values in `unit` by; RecordingError for a unit that is not `known`."""
+    unit = unit.replace("\u00b5", "u").replace("\u03bc", "u")  # the micro sign, and the Greek letter
     if unit not in known:
         raise RecordingError(f"{name}: the unit {unit!r} is not known; there are {', '.join(known)}")
     return known[unit]
+
+
+def mended(recording: Recording) -> Recording:
+    """The recording with volts that its file calls mV, or pA that it calls nA, taken for what they are, and a warning.
+
+    Only for files whose unit a user cannot change, and only where the voltage becomes that of a cell.
+    """
+    volts, currents, told = recording.volts, recording.currents, []
+    if np.abs(volts).max() < 1 and RESTING_MV[0] < 1e3 * np.median(volts) < RESTING_MV[1]:
+        volts = 1e3 * volts
+        told.append("the voltages look like volts, although the file says mV: they are taken for volts")
+    if currents is not None and LARGEST_NA < np.abs(currents).max() < 1e3 * LARGEST_NA:
+        currents = 1e-3 * currents
+        told.append("the currents look like pA, although the file says nA: they are taken for pA")
+    return (
+        replace(recording, volts=volts, currents=currents, warnings=(*recording.warnings, *told)) if told else recording
+    )
 
 
 def check(recording: Recording):

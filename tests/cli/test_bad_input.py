@@ -232,7 +232,7 @@ def test_a_recording_with_a_gap(command, ensemble, tmp_path):
     np.savez(tmp_path / "gap.npz", volts=volts, dt=0.02)
     done = command("fit", tmp_path / "gap.npz", "-e", ensemble, "-o", tmp_path / "fit")
     assert sentence(done, tmp_path / "fit") == (
-        "gap.npz: the voltage is nan at sample 17 (0.34 ms); use a stretch without gaps"
+        "gap.npz: the voltage is nan at sample 17 (0.34 ms); use a stretch without gaps (--window)"
     )
 
 

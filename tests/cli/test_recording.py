@@ -1,14 +1,16 @@
 """`nrn-mlfit recording`: the list, the piece, and what is said."""
 
+import json
 import re
 
+import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from nrn_mlfit import recordings, stimuli
 from nrn_mlfit.cli import cli
-from nrn_mlfit.errors import RecordingError
+from nrn_mlfit.errors import MlfitError
 
 
 def run(*words):
@@ -28,15 +30,91 @@ def cell7(tmp_path):
 def test_the_list_shows_every_sweep(cell7):
     assert run(cell7).output.splitlines() == [
         "cell7.npz: 1 sweep",
-        "sweep  name       length ms  step ms  voltage mV     current pA",
-        "0      cell7.npz  1000       0.1      -70.0 to 30.0  0.0 to 200.0",
+        "sweep  name       protocol  kHz  ms    rest mV  spikes  current pA               R MOhm  tau ms  fit?",
+        "0      cell7.npz  step      10   1000  -70.0    1       0.0 to 200.0  commanded  -       -       no",
+        "not good enough to fit:",
+        "  sweep 0: 1 spike with a flat top: clipped by the amplifier",
         f"cut a piece to fit: nrn-mlfit recording {cell7} -o piece.npz",
     ]
 
 
 def test_the_list_says_where_no_current_is_stored(tmp_path):
     np.savez(tmp_path / "a.npz", volts=np.full(100, -70.0), dt=0.1)
-    assert run(tmp_path / "a.npz").output.splitlines()[2].endswith("-70.0 to -70.0  no current")
+    row = run(tmp_path / "a.npz").output.splitlines()[2].split()
+    assert row == ["0", "a.npz", "none", "10", "10", "-70.0", "0", "none", "-", "-", "yes"]
+
+
+def test_json_is_a_list_with_the_sweep_first(cell7):
+    (sweep,) = json.loads(run(cell7, "--json").output)
+    assert list(sweep)[:7] == ["sweep", "name", "protocol", "rate_khz", "length_ms", "rest_mv", "spikes"]
+    assert (sweep["sweep"], sweep["protocol"], sweep["rate_khz"], sweep["length_ms"]) == (0, "step", 10, 1000)
+    assert (sweep["rest_mv"], sweep["spikes"], sweep["current_source"]) == (-70, 1, "commanded")
+    assert sweep["current_pa"] == [0, 200] and sweep["voltage_mv"] == [-70, 30]
+    assert sweep["quality"]["clipped"] == 1 and sweep["fails"] and sweep["warnings"] == [] and sweep["problem"] is None
+
+
+def several(folder, *pieces):
+    """An NWB file with a sweep for each (volts in mV, current in pA), of 20 kHz."""
+    path = folder / "several.nwb"
+    with h5py.File(path, "w") as file:
+        file.attrs["nwb_version"] = "2.2.2"
+        for k, (volts, current) in enumerate(pieces):
+            for place, kind, values in (
+                ("acquisition", "CurrentClampSeries", volts),
+                ("stimulus/presentation", "CurrentClampStimulusSeries", current),
+            ):
+                series = file.create_group(f"{place}/{kind}_{k}")
+                series.attrs["neurodata_type"] = kind
+                series["data"] = np.asarray(values) * (1e-3 if place == "acquisition" else 1e-12)
+                series["starting_time"] = 0.0
+                series["starting_time"].attrs["rate"] = 20000.0
+    return path
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A step, a ramp, and a sweep with a gap."""
+    time = np.arange(20000) * 0.05
+    volts = -70 + 0.05 * np.random.default_rng(2).standard_normal(time.size)
+    step, ramp = np.where((time > 300) & (time < 800), 100.0, 0.0), np.clip(time - 300, 0, 400)
+    return several(tmp_path, (volts, step), (volts, ramp), (np.where(time > 500, np.nan, volts), step))
+
+
+def test_mixed_protocols_and_sweeps_that_cannot_be_read_are_said(mixed):
+    lines = run(mixed).output.splitlines()
+    assert "2: the voltage is nan at sample 10001 (500.05 ms); use a stretch without gaps (--window)" in lines
+    assert "several.nwb: mixes protocols: step (sweep 0), ramp (sweep 1); take one of them with --sweep" in lines
+    found = json.loads(run(mixed, "--json").output)
+    assert [sweep["protocol"] for sweep in found] == ["step", "ramp", None]
+    assert found[2]["problem"].startswith("the voltage is nan") and found[2]["quality"] is None
+    (read,) = json.loads(run(mixed, "--json", "--sweep", 2, "--window", 0, 500).output)
+    assert read["sweep"] == 2 and read["length_ms"] == 500
+
+
+def test_of_many_sweeps_the_first_fifty_are_shown(tmp_path):
+    path = several(tmp_path, *((np.full(200, -70.0 + 0.01 * k), np.zeros(200)) for k in range(60)))
+    lines = run(path).output.splitlines()
+    assert (
+        lines[0] == "several.nwb: 60 sweeps, the first 50 are shown" and sum("CurrentClamp" in x for x in lines) == 50
+    )
+    assert len(json.loads(run(path, "--json").output)) == 60
+
+
+def test_remarks_that_differ_in_figures_are_one_line(tmp_path):
+    rng = np.random.default_rng(3)
+    current = np.where(np.arange(20000) > 10000, 100.0, 0.0)
+    path = several(tmp_path, *((-70 + size * rng.standard_normal(20000), current) for size in (0.1, 0.2, 0.15)))
+    (line,) = [line for line in run(path).output.splitlines() if "train with noise" in line]
+    assert re.match(r"  sweep 0-2 \(most in 1\): noise of (0\.19|0\.2)", line)
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_the_sheet_is_drawn(mixed, tmp_path, suffix):
+    sheet = tmp_path / f"sheet.{suffix}"
+    assert run(mixed, "--sheet", sheet).output.splitlines()[-1] == f"all sweeps drawn: {sheet}"
+    assert sheet.read_bytes().startswith({"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[suffix])
+    if suffix == "svg":
+        assert "sweep 0   step, 0 spikes" in sheet.read_text() and "sweep 1   ramp" in sheet.read_text()
 
 
 def test_the_piece_is_cut_around_the_change_and_can_be_used_at_once(cell7, tmp_path):
@@ -55,13 +133,11 @@ def test_the_piece_is_cut_around_the_change_and_can_be_used_at_once(cell7, tmp_p
 @pytest.mark.parametrize(
     "words, wanted",
     [
-        (("--start", 100, "--stop", 250), [100, 250]),
-        (("--start", 100), [100, 400]),
-        (("--start", 900), [900, 1000]),
-        (("--stop", 250), [0, 250]),
+        (("--window", 100, 250), [100, 250]),
+        (("--window", 0, 1000), [0, 1000]),
     ],
 )
-def test_start_and_stop_say_what_is_cut(cell7, tmp_path, words, wanted):
+def test_the_window_says_what_is_cut(cell7, tmp_path, words, wanted):
     run(cell7, *words, "-o", tmp_path / "piece.npz")
     assert recordings.read(tmp_path / "piece.npz").source["origin"]["cut_ms"] == wanted
 
@@ -69,7 +145,7 @@ def test_start_and_stop_say_what_is_cut(cell7, tmp_path, words, wanted):
 def test_a_piece_without_current_says_what_fit_will_need(tmp_path):
     np.savez(tmp_path / "a.npz", volts=np.full(1000, -70.0), dt=0.1)
     out = tmp_path / "piece.npz"
-    assert run(tmp_path / "a.npz", "--stop", 50, "-o", out).output.splitlines()[-2:] == [
+    assert run(tmp_path / "a.npz", "--window", 0, 50, "-o", out).output.splitlines()[-2:] == [
         "it holds no current: `nrn-mlfit fit` needs to be told which one flowed",
         f"  nrn-mlfit fit {out} -e ENSEMBLE --stimulus NAME -o FIT",
     ]
@@ -80,11 +156,15 @@ def test_help_shows_an_example():
 
 
 PROBLEMS = [
-    (("--start", 100), "--start and --stop say what to cut; say with -o OUT.npz where to write it"),
+    (
+        ("-o", "OUT", "--json"),
+        "-o writes a piece of one sweep; --json and --sheet show the file: ask for them without -o",
+    ),
+    (("--sheet", "sheet.gif"), "sheet.gif: a picture's name ends in .png, .pdf, .svg; choose one of them"),
     (("--sweep", 3), "cell7.npz: there is no sweep 3; it holds one sweep (0)"),
     (
-        ("--start", 900, "--stop", 1100, "-o", "OUT"),
-        "cell7.npz: 900 to 1100 ms is no piece of its 0 to 1000 ms",
+        ("--window", 900, 1100, "-o", "OUT"),
+        "cell7.npz: 900 to 1100 ms is no piece of its 0 to 1000 ms; change --window",
     ),
     (("-o", "FILE"), "FILE: is the recording itself; write the piece to another file"),
 ]
@@ -94,6 +174,6 @@ PROBLEMS = [
 def test_bad_input_ends_in_one_sentence_and_writes_nothing(cell7, words, text):
     places = {"OUT": cell7.with_name("out.npz"), "FILE": cell7}
     before = cell7.read_bytes()
-    with pytest.raises(RecordingError, match=f"^{re.escape(text.replace('FILE', str(cell7)))}$"):
+    with pytest.raises(MlfitError, match=f"^{re.escape(text.replace('FILE', str(cell7)))}$"):
         run(cell7, *(places.get(w, w) for w in words))
     assert [p.name for p in cell7.parent.iterdir()] == ["cell7.npz"] and cell7.read_bytes() == before

@@ -32,18 +32,18 @@ def test_one_row_becomes_one_probe_and_one_stimulus():
 def test_not_a_number_is_named_with_sample_and_time():
     volts = np.full(100, -70.0)
     volts[17] = np.nan
-    with says("cell7: the voltage is nan at sample 17 (0.85 ms); use a stretch without gaps"):
+    with says("cell7: the voltage is nan at sample 17 (0.85 ms); use a stretch without gaps (--window)"):
         Recording(volts, None, 0.05, "cell7")
     current = np.zeros(100)
     current[3] = np.inf
-    with says("cell7: the current is inf at sample 3 (0.15 ms); use a stretch without gaps"):
+    with says("cell7: the current is inf at sample 3 (0.15 ms); use a stretch without gaps (--window)"):
         Recording(np.full(100, -70.0), current, 0.05, "cell7")
 
 
 def test_the_earliest_bad_sample_of_several_rows_is_named():
     volts = np.full((1, 2, 50), -70.0)
     volts[0, 0, 30] = volts[0, 1, 20] = np.nan
-    with says("cell7: the voltage is nan at sample 20 (2 ms); use a stretch without gaps"):
+    with says("cell7: the voltage is nan at sample 20 (2 ms); use a stretch without gaps (--window)"):
         Recording(volts, None, 0.1, "cell7")
 
 
@@ -120,11 +120,11 @@ def test_a_short_recording_is_taken_whole():
 
 def test_without_a_change_of_current_nothing_is_guessed():
     for dt in (0.02, 0.1, 0.25):
-        with says("cell7: its current does not change; say where with --start and --stop"):
+        with says("cell7: its current does not change; say where with --window"):
             around_change(stepped(nA=0, noise=0.01, dt=dt))
-    with says("cell7: its current does not change; say where with --start and --stop"):
+    with says("cell7: its current does not change; say where with --window"):
         around_change(stepped(onset=0, offset=2000))
-    with says("cell7: holds no current to cut around; say where with --start and --stop"):
+    with says("cell7: holds no current to cut around; say where with --window"):
         around_change(Recording(np.full(100, -70.0), None, 0.1, "cell7"))
 
 

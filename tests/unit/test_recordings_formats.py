@@ -15,7 +15,10 @@ from nrn_mlfit import cells, recordings, shards
 from nrn_mlfit.errors import RecordingError, ShardError
 from nrn_mlfit.shards import Shard, Status
 
-READ_ARE = "read are NWB 2 (.nwb), HDF5 and shards (.h5, .hdf5), .npz and .csv"
+READ_ARE = (
+    "read are NWB 2 (.nwb), HDF5 and shards (.h5, .hdf5), ABF (.abf), Igor waves (.ibw), .npz, .csv and .txt; "
+    "convert it to one of them"
+)
 VOLTS = np.linspace(-80, 40, 50)
 CURRENT = np.linspace(-0.1, 0.4, 50)
 
@@ -131,6 +134,13 @@ def test_a_shard_row_is_its_window_in_millivolts_with_its_truth(shard):
     assert read.volts[0, 0] == approx(-70 + 0.01 * np.arange(30), abs=1e-5)
     assert read.currents[0].tolist() == WINDOW.tolist() and read.dt == 0.02
     assert read.truth == {"a": approx(0.01), "b": approx(0.25), "c": approx(-57.5), "d": approx(5)}
+
+
+def test_simulated_rows_are_not_judged(shard):
+    held = shards.read(shard)
+    held.volts[0] -= 3000  # 30 mV below the others
+    shards.write(shard, held)
+    assert not any(sweep.fails or sweep.warnings for sweep in recordings.sweeps(shard))
 
 
 def test_a_shard_away_from_its_run_keeps_its_truth(shard, tmp_path):
@@ -278,7 +288,7 @@ CSV_PROBLEMS = {
     "time,voltage\n0,-70\n": ": holds 1 samples; at least 2 are needed",
     "time,voltage\n0,-70\n\n1,x\n": ", line 4: 'x' is not a number",
     "time,voltage\n0,-70\n1\n": ", line 3: '' is not a number",
-    "time,voltage\n0,-70\n1,nan\n": ": the voltage is nan at sample 1 (1 ms); use a stretch without gaps",
+    "time,voltage\n0,-70\n1,nan\n": ": the voltage is nan at sample 1 (1 ms); use a stretch without gaps (--window)",
     "time,voltage\n0,-70\nnan,-70\n": ": the times must be at least 2 finite numbers",
     "time,voltage\n1,-70\n0,-70\n": ": the times do not rise",
     "time,voltage\n0,-70\n1,-70\n2,-70\n4,-70\n5,-70\n": ": the samples are not evenly spaced "

@@ -251,7 +251,7 @@ def test_a_bad_sweep_is_listed_with_its_problem(writer):
     writer.response("v2", np.where(np.arange(60) == 5, np.nan, -7000.0))
     good, bad = recordings.sweeps(writer.close())
     assert good.problem == "" and good.duration == 3.0
-    assert bad.problem == "the voltage is nan at sample 5 (0.25 ms); use a stretch without gaps"
+    assert bad.problem == "the voltage is nan at sample 5 (0.25 ms); use a stretch without gaps (--window)"
 
 
 # --- a real file: adult mouse S1, 10 sweeps of 500 ms steps

@@ -1,0 +1,136 @@
+"""What steps of current tell of a membrane: input resistance, time constant, and the bridge's error. T samples."""
+
+import warnings
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from nrn_mlfit.recordings import pieces
+
+SHORTEST_MS = 50.0  # of a step that input resistance and time constant are measured on
+BASE_MS = 100.0  # before it, as ipfx's subthreshold features
+STEADY_SHARE = 0.2  # of the step, its end
+DEEPEST_MV, HIGHEST_MV = 30.0, 10.0  # of a response, downwards and upwards: beyond, channels open
+LEAST_SNR = 20.0  # of the response against the noise, for a time constant, as ipfx's subthreshold features
+SMOOTH_MS = 5.0
+SKIP_MS = 1.0  # after a jump: the bridge's error and the pipette's capacitance
+SMALLEST_JUMP_NA = 0.02
+JUMP_SIGMAS = 8.0
+BRIDGE_MS = 2.5  # after a jump a parabola through so much of the trace is drawn back to it
+FEWEST_SAMPLES = 8
+LAG_MS = 0.25  # the amplifier's filter has passed by then
+QUIET_BEFORE_MS = 1000.0  # without spikes: their slow after-hyperpolarisation would be taken for the step's response
+
+
+@dataclass(frozen=True)
+class Passive:
+    """Input resistance and bridge error in MOhm, time constant in ms; None where no step tells."""
+
+    resistance: float | None = None
+    tau: float | None = None
+    bridge: float | None = None
+
+
+def measured(volts, current, dt: float, tops) -> Passive:
+    """What the steps of (T,) mV and nA tell; `tops` are the samples of spikes."""
+    parts = pieces.stretches(current, dt)
+    least = max(SMALLEST_JUMP_NA, JUMP_SIGMAS * pieces.sample_noise(current) / np.sqrt(max(1, round(1 / dt))))
+    jumps = [(a, b) for a, b in pairwise(parts) if abs(b.level - a.level) >= least]
+    bridges = [bridge for pair in jumps if (bridge := _bridge(volts, dt, *pair, tops)) is not None]
+    bridge = float(np.median(bridges)) if bridges else None
+    chosen = _step(volts, dt, jumps, tops, least / 2)
+    if chosen is None:
+        return Passive(bridge=bridge)
+    before, after = chosen
+    resistance = _deflection(volts, dt, before, after) / (after.level - before.level)
+    return Passive(float(resistance), _tau(volts, dt, before, after), bridge)
+
+
+def _step(volts, dt, jumps, tops, slack):
+    """The step to measure on, from the holding current: down, as deep as the membrane stays passive; else a small one up."""
+    if not jumps:
+        return None
+    holding = jumps[0][0].level
+    best: tuple[float, float, tuple | None] = (0.0, 0.0, None)
+    for before, after in jumps:
+        step = after.level - holding
+        long = after.size * dt >= SHORTEST_MS and before.size * dt >= 2 * SMOOTH_MS
+        if (
+            not long
+            or abs(before.level - holding) > slack
+            or abs(step) <= slack
+            or _any_within(tops, before, after, dt)
+        ):
+            continue
+        size = _deflection(volts, dt, before, after) * np.sign(step)
+        if 0 < size <= (DEEPEST_MV if step < 0 else HIGHEST_MV):
+            best = max(best, (float(step < 0), size, (before, after)), key=lambda held: held[:2])
+    return best[2]
+
+
+def _any_within(tops, before, after, dt) -> bool:
+    begin = before.last - round(QUIET_BEFORE_MS / dt)
+    return any(begin <= top < after.last for top in tops)
+
+
+def _deflection(volts, dt, before, after) -> float:
+    base = volts[max(before.first, before.last - round(BASE_MS / dt)) : before.last]
+    steady = volts[after.last - max(2, round(STEADY_SHARE * after.size)) : after.last]
+    return float(np.mean(steady) - np.mean(base))
+
+
+def _tau(volts, dt, before, after) -> float | None:
+    """By an exponential through the response, from 1 ms after the jump to where it is largest (a sag may follow)."""
+    from scipy.optimize import OptimizeWarning, curve_fit  # slow to load
+
+    base = volts[max(before.first, before.last - round(BASE_MS / dt)) : before.last]
+    response = volts[after.first : after.last]
+    width = max(1, round(SMOOTH_MS / dt))
+    smooth = np.convolve(response, np.full(width, 1 / width), "valid")
+    sign = np.sign(after.level - before.level)
+    last = int(np.argmax(sign * smooth)) + width // 2
+    first = round(SKIP_MS / dt)
+    noise = float(np.std(base - smooth_line(base)))
+    size = abs(float(smooth[last - width // 2]) - float(np.mean(base)))
+    if size < LEAST_SNR * noise or last - first < FEWEST_SAMPLES:
+        return None
+    time = dt * np.arange(last - first)
+    shown = response[first:last]
+    guess = (shown[-1], shown[0] - shown[-1], time[-1] / 4)
+    bounds = ([-np.inf, -np.inf, dt], [np.inf, np.inf, 10 * time[-1]])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OptimizeWarning)
+            found, spread = curve_fit(_exponential, time, shown, p0=guess, bounds=bounds)
+    except (RuntimeError, ValueError):
+        return None
+    tau, error = float(found[2]), float(np.sqrt(spread[2, 2]))
+    return tau if tau < time[-1] and error < 0.2 * tau else None
+
+
+def smooth_line(values):
+    """The best straight line through (T,)."""
+    at = np.linspace(-1, 1, values.size)
+    return np.polyval(np.polyfit(at, values, 1), at) if values.size > 2 else values
+
+
+def _exponential(time, end, size, tau):
+    return end + size * np.exp(-time / tau)
+
+
+def _bridge(volts, dt, before, after, tops) -> float | None:
+    """The voltage's own jump over the current's, MOhm: a parabola after it is drawn back to it."""
+    lag, count = max(1, round(LAG_MS / dt)), max(FEWEST_SAMPLES, round(BRIDGE_MS / dt))
+    at = (before.last + after.first) / 2
+    earlier = volts[max(0, before.last - count) : before.last]
+    first = after.first + lag
+    later = volts[first : first + count]
+    if later.size < count or first + count > after.last or earlier.size < count:
+        return None
+    if any(before.last - 4 * count <= top < first + 3 * count for top in tops):
+        return None
+    start = np.polyval(np.polyfit(np.arange(earlier.size) - earlier.size, earlier, 1), 0.0)
+    times = np.arange(count) + first - at
+    jump = np.polyval(np.polyfit(times, later, 2), 0.0) - start
+    return float(jump / (after.level - before.level))
