@@ -34,7 +34,11 @@ class Recipe:
     design: str = "residual"
 
 
-RECIPES = {"mainen": Recipe(), "ball_two_sticks": Recipe(minutes=9), "izhikevich": Recipe(minutes=4)}
+RECIPES = {
+    "mainen": Recipe(),
+    "ball_two_sticks": Recipe(minutes=9),
+    "izhikevich": Recipe(minutes=12, folds=3, design="residual_small"),
+}
 
 
 def main():
@@ -49,22 +53,25 @@ def main():
 
 def make(cell: str, recipe: Recipe, work: Path, ranks: int):
     """Whatever is missing of an ensemble, from its traces to its card."""
-    training, judging, trained = work / "training", work / "judging", work / "ensemble"
     simulate = ["simulate", cell, "-j", ranks]
-    nrn_mlfit(*simulate, "-n", recipe.traces, "-o", training)
-    nrn_mlfit(*simulate, "-n", JUDGING, "--seed", JUDGING_SEED, "-o", judging)
-    budget = ["--design", recipe.design, "--folds", recipe.folds, "--minutes", recipe.minutes]
-    train = ["train", training, *budget, "--weights", "float16", "-j", ranks, "-o", trained]
-    if not trained.is_dir():
-        nrn_mlfit(*train)
+    budget = ["--design", recipe.design, "--folds", recipe.folds, "--minutes", recipe.minutes, "--weights", "float16"]
+    nrn_mlfit(*simulate, "-n", recipe.traces, "-o", work / "training")
+    nrn_mlfit(*simulate, "-n", JUDGING, "--seed", JUDGING_SEED, "-o", work / "judging")
+    if not (work / "ensemble").is_dir():
+        nrn_mlfit("train", work / "training", *budget, "-j", ranks, "-o", work / "ensemble")
+    words = f"simulate {cell} -n {recipe.traces}", shlex.join(map(str, ["train", *budget, "-j", ranks]))
+    ship(cell, work, "\n".join(f"    nrn-mlfit {line}" for line in words), ranks)
+
+
+def ship(cell: str, work: Path, made: str, ranks: int):
+    """Judge the ensemble in a folder for work, and put it among those that come with the package; `made` says how it was."""
+    ensemble = Ensemble.load(work / "ensemble")
     if not (work / "evaluation" / "evaluation.json").is_file():
-        nrn_mlfit("evaluate", judging, "-e", trained, "-o", work / "evaluation")
-    ensemble = Ensemble.load(trained)
+        nrn_mlfit("evaluate", work / "judging", "-e", work / "ensemble", "-o", work / "evaluation")
     judged = {
         "evaluation": json.loads((work / "evaluation" / "evaluation.json").read_text()),
-        "shifts": study(ensemble, judging, work / "shifts", SHIFTED, work / "alarm.jsonl", ranks=ranks),
-        "made": f"    {shlex.join(['nrn-mlfit', *map(str, simulate)])} -n {recipe.traces}\n"
-        f"    nrn-mlfit train {' '.join(map(str, budget))} --weights float16 -j {ranks}",
+        "shifts": study(ensemble, work / "judging", work / "shifts", SHIFTED, work / "alarm.jsonl", ranks=ranks),
+        "made": made,
     }
     shutil.rmtree(SHIPPED / cell, ignore_errors=True)
     replace(ensemble, record={**ensemble.record, "judged": judged}).save(SHIPPED / cell)
