@@ -6,8 +6,9 @@
     python benchmarks/learning.py RUN --test RUN --until-stop --candidates "golden203, batch 16" -o learning.jsonl
 
 RUN is a folder of `nrn-mlfit simulate`. Of the first one 2,000 sets are held out for choosing; the second one is for
-judging, and nothing is chosen by it. Time is that of the processor: it is the same whoever else is at work on the machine.
-A baseline takes what time it needs. With --until-stop nothing but early stop ends a training.
+judging, and nothing is chosen by it. Time is that of the processor, which others at work on the machine make up to twice
+as slow (they share its caches and cores): look at the traces seen. A baseline takes what time it needs. With --until-stop
+nothing but early stop ends a training.
 
 What the file holds already is not trained again, and a training that was broken off goes on. The last column says after
 which share of golden 203's time a candidate is as good as golden 203 at its end, on the sets for choosing: both were given
