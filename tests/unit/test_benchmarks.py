@@ -294,3 +294,25 @@ def test_the_table_says_when_golden_203_is_overtaken(part):
     assert lines[4] == ["residual", "10", "100", "10.0", "0.1600 (0.1000, 0.2200)", "0.1700", "40 %, never"]
     assert lines[5] == ["residual, until it stops", "10", "100", "100.0", "0.0500 (0.0500)", "0.0600", ""]
     assert lines[6] == ["trees", "", "100", "1.0", "0.1500 (0.1500)", "0.1600", ""]
+
+
+def test_the_clock_of_a_training_goes_on_where_it_was_broken_off(part, tmp_path, monkeypatch):
+    from nrn_mlfit.learn import checkpoint
+    from nrn_mlfit.learn.training import History
+
+    learning, history = part("learning"), History()
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN", 0.0)
+    clock = learning.Clock(tmp_path / "kept.pt")
+    assert clock.kept is None
+    clock.tell(0.5, 0.1, history)
+    busy(0.05)
+    history.add(1.0, 0.3, 0.3)
+    clock.tell(1.0, 0.2, history)
+    clock.keep(lambda: {"step": 3})
+    again = learning.Clock(tmp_path / "kept.pt")
+    assert again.kept == {"step": 3} and again.seconds == clock.seconds
+    assert 0.05 <= clock.seconds[0] <= again.spent
+    busy(0.05)
+    history.add(2.0, 0.2, 0.2)
+    again.tell(2.0, 0.4, history)
+    assert again.seconds[1] >= clock.seconds[0] + 0.05
