@@ -6,7 +6,7 @@
     python benchmarks/choose.py --cells mainen --only large:0.45:0.4 --seed 8 --sets 30000
 
 trees: what is learned in practice. 10,000 fresh traces, 8000 to learn from: one HistGradientBoostingRegressor a parameter,
-on the features below; mean squared error in unit space, where the middle of the range costs 1/3, and R2. design: the
+on the features of features.py; mean squared error in unit space, where the middle of the range costs 1/3, and R2. design: the
 local bound of `nrn-mlfit design`, at two steps (docs/design.md). corners: the lowest and highest voltage in the window at
 the corners of the ranges. What the output file has is not run again; its lines are joined by candidate.
 
@@ -26,12 +26,11 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from features import features_of, fitted_trees
 
 os.environ["OMP_NUM_THREADS"] = "1"  # the parameters share the cores; threads that wait would keep them busy
-SPIKES, WINDOWS = 7, 40  # whose times and shapes, and how many means, are features
 SETS, FIRST = 10000, 300  # to learn from and to test on; for the first look
 TEST = 0.2  # of the sets
-FLOOR = -112.0  # mV, for curated traces
 POINTS, STEPS = 24, (0.002, 1e-6)  # of the design
 SILENT, FEWEST, MOST, LOWEST = 0.05, 4, 20, -110.0
 NAMES = ("soma_diameter", "apical_length", "apical_diameter", "basal_length", "basal_diameter")
@@ -178,25 +177,7 @@ def simulated(model, sets, seed):
 
 
 def reduced(volts, dt):
-    return (np.array([features_of(trace, dt) for trace in volts[:, 0, 0]]),)
-
-
-def features_of(volts, dt):
-    """Of a trace (T,) in mV: number of spikes and lowest voltage; of the first 7 spikes time, height, steepest rise, the
-    voltage where the rise passes 10 mV/ms, trough after it, and width; 40 window means of the curated trace."""
-    up = np.flatnonzero((volts[:-1] < -20) & (volts[1:] >= -20))
-    held = np.full((SPIKES, 6), np.nan)
-    slope = np.diff(volts) / dt
-    for k, at in enumerate(up[:SPIKES]):
-        end = up[k + 1] if k + 1 < len(up) else len(volts)
-        here, before = volts[at:end], slope[max(at - 250, 0) : at + 1]
-        peak = int(here[:150].argmax())
-        slow = np.flatnonzero(before < 10)
-        threshold = volts[max(at - 250, 0) + slow[-1]] if slow.size else np.nan
-        width = np.count_nonzero(here[:250] >= -20) * dt
-        held[k] = at * dt, here[peak], slope[max(at - 50, 0) : at + 50].max(), threshold, here[peak:].min(), width
-    windows = np.log10(np.maximum(volts, FLOOR) - FLOOR + 1).reshape(WINDOWS, -1).mean(axis=1)
-    return np.concatenate([[len(up), volts.min()], held.ravel(), windows])
+    return (features_of(volts[:, 0, 0], dt),)
 
 
 def look(features) -> dict:
@@ -214,10 +195,7 @@ def learned(features, unit_par):
 
 
 def error(features, train, column) -> float:
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-    trees = HistGradientBoostingRegressor(max_iter=400, learning_rate=0.06, early_stopping=True, random_state=0)
-    trees.fit(features[:train], column[:train])
+    trees = fitted_trees(features[:train], column[:train])
     return float(np.mean((trees.predict(features[train:]) - column[train:]) ** 2))
 
 

@@ -21,9 +21,10 @@ FOLDER = Path(__file__).parent / "designs"
 # The published networks were built with Keras, whose LeakyReLU had a slope of 0.3 then (PyTorch's default is 0.01).
 SLOPE = 0.3
 TANH_SCALE = 1.2  # targets fill [-1, 1]; a plain tanh could only reach its ends with infinite weights
+LOSSES = {"mse": nn.functional.mse_loss, "mae": nn.functional.l1_loss}
 CHOICES = {
     "last_activation": ("tanh", "linear"),
-    "loss": ("mse", "mae"),
+    "loss": tuple(LOSSES),
     "optimizer": ("adam", "adamw", "nadam", "adadelta", "muon"),
     "norm": ("none", "batch"),
 }
@@ -215,15 +216,23 @@ class TraceCNN(nn.Module):
 
     def hidden(self, x):
         """The last hidden layer (N, D) for curated traces (N, P*S, T)."""
+        return self.head[:-1](self.flat(x))
+
+    def flat(self, x):
+        """What the dense layers are given (N, F) for curated traces (N, P*S, T)."""
         x = (x - self.centre) / self.spread
         x = with_derivative(x) if self.design.derivative else x
         x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-        return self.head[:-1](self.body(x).flatten(1))
+        return self.body(x).flatten(1)
 
     def answer(self, hidden):
         """Unit parameters (N, K) from the last hidden layer (N, D)."""
         x = self.last(hidden).float()
         return TANH_SCALE * torch.tanh(x) if self.design.last_activation == "tanh" else x
+
+    def loss(self, answer, targets):
+        """What an answer to training traces costs, beside their unit parameters (N, K)."""
+        return LOSSES[self.design.loss](answer, targets)
 
 
 def network_of(design: Design, channels: int, length: int, outputs: int) -> TraceCNN:

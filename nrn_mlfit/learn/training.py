@@ -23,7 +23,6 @@ from nrn_mlfit.learn.optimizers import make_optimizer
 from nrn_mlfit.learn.scaling import TraceScaler
 from nrn_mlfit.learn.stream import Stream
 
-LOSSES = {"mse": nn.functional.mse_loss, "mae": nn.functional.l1_loss}
 WARM_UP_STEPS = 50
 COOL_DOWN_FROM = 0.5  # of the budget
 LEAST_COOL = 0.02
@@ -40,7 +39,8 @@ RETRY_RATE = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What one member is trained with: pieces to learn from and to validate on, the seed, the precision, the batch."""
+    """What one member is trained with: pieces to learn from and to validate on, the seed, the precision, the batch, and
+    what makes its network from design, channels, length and outputs."""
 
     design: Design
     corpus: Corpus
@@ -51,6 +51,7 @@ class Task:
     device: torch.device
     precision: str = "f32"
     batch: int | None = None
+    make: Callable[[Design, int, int, int], TraceCNN] = TraceCNN
 
     @property
     def batch_size(self) -> int:
@@ -151,7 +152,7 @@ class _Run:
         trace_bytes = counts[0].numel() * counts.element_size()
         self.stream = Stream(task.corpus, task.learn, task.batch_size, task.seed, trace_bytes)
         _, channels, length = counts.shape
-        self.network = TraceCNN(task.design, channels, length, targets.shape[1]).to(task.device)
+        self.network = task.make(task.design, channels, length, targets.shape[1]).to(task.device)
         self._settle(next(iter(self.stream.batches()))[0])
         self.history, self.rate, self.attempt = History(), task.design.rate, 0
         self._start()
@@ -215,7 +216,7 @@ class _Run:
             group["lr"] = group["share"] * self.rate * schedule(self.step, self.used)
         with autocast(self.task.device, self.task.precision):
             answer = self.network(self._curated(counts))
-        loss = LOSSES[self.task.design.loss](answer, targets.to(self.task.device))
+        loss = self.network.loss(answer, targets.to(self.task.device))
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
@@ -229,7 +230,7 @@ class _Run:
         train, weights = float(self.sums[0] / self.sums[1]), self.average.weights(self.network)
         self.sums = torch.zeros(2)
         answers = self._answers(weights)
-        validation = float(LOSSES[self.task.design.loss](answers, self._held_out[1]))
+        validation = float(self.network.loss(answers, self._held_out[1]))
         if not (math.isfinite(train) and math.isfinite(validation)):
             self.history.notes.append(f"diverged at learning rate {self.rate:g} after {self.epochs:.1f} epochs")
             return False

@@ -1,5 +1,6 @@
 """Training finds a relation that is known, repeats itself, keeps to its budget, and survives a divergence."""
 
+import dataclasses
 import io
 import itertools
 import math
@@ -18,9 +19,10 @@ from nrn_mlfit.errors import DesignError, EnsembleError
 from nrn_mlfit.learn import Design, Settings, folds, open_corpus, train, training
 from nrn_mlfit.learn.corpus import deal
 from nrn_mlfit.learn.devices import pick_device, pick_precision
+from nrn_mlfit.learn.networks import LOSSES, TraceCNN
 from nrn_mlfit.learn.optimizers import ADAM_SHARE, make_optimizer
 from nrn_mlfit.learn.scaling import TraceScaler
-from nrn_mlfit.learn.training import LEAST_COOL, LOSSES, Budget, History, Task, schedule, train_member
+from nrn_mlfit.learn.training import LEAST_COOL, Budget, History, Task, schedule, train_member
 
 QUICK = {"folds": 2, "precision": "f32", "device": "cpu"}
 
@@ -144,6 +146,22 @@ def task(decay_run):
         return Task(small, corpus, TraceScaler(), pieces[held:], pieces[:held], seed=1, device=torch.device("cpu"))
 
     return make
+
+
+class Halved(TraceCNN):
+    """Learns half of what it is told to."""
+
+    def loss(self, answer, targets):
+        return super().loss(answer, targets / 2)
+
+
+def test_a_network_of_another_make_is_trained_by_its_own_loss(task):
+    held = task(200)
+    halved = train_member(dataclasses.replace(held, make=Halved), Budget(30))
+    counts, targets = held.corpus.read(held.validate)
+    answers = halved.network(held.scaler.from_counts(counts)).detach()
+    assert isinstance(halved.network, Halved)
+    assert float((answers * targets).mean() / targets.square().mean()) == pytest.approx(0.5, abs=0.1)
 
 
 def test_a_divergence_means_one_new_start_with_a_lower_rate(task, monkeypatch):
