@@ -21,7 +21,7 @@ from nrn_mlfit.learn.ensemble import Ensemble
 
 SHIPPED = Path(__file__).parents[1] / "nrn_mlfit" / "ensembles"
 JUDGING, JUDGING_SEED = 20_000, 2
-SHIFTED = 500  # traces of each shift
+SHIFTED = 300  # traces of each shift
 
 
 @dataclass(frozen=True)
