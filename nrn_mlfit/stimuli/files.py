@@ -11,10 +11,18 @@ LEAD_MS = 100.0  # how long a file's first level is held before its samples begi
 LEVEL_MS = 4.0
 
 
-def samples(current, dt: float, source: str = "samples", scale: float = 1.0, lead: float = LEAD_MS) -> Stimulus:
+def samples(
+    current,
+    dt: float,
+    source: str = "samples",
+    scale: float = 1.0,
+    lead: float = LEAD_MS,
+    origin: dict | None = None,
+) -> Stimulus:
     """A current (T,) nA as it was recorded, the window is all of it; its level at the start is held for `lead` ms before.
 
-    The level is the median of the first 4 ms: one noisy sample, held so long, would shift the cell by millivolts.
+    The level is the median of the first 4 ms: one noisy sample, held so long, would shift the cell by millivolts. `origin`
+    says of which sweep of which recording it is, and goes into the description.
     """
     current = np.atleast_1d(np.asarray(current, float))
     if current.ndim != 1 or not (np.isfinite(dt) and dt > 0):
@@ -25,12 +33,15 @@ def samples(current, dt: float, source: str = "samples", scale: float = 1.0, lea
     scaled = scale * current  # before the median: what is written out and read again has the same last bit
     level = np.median(scaled[: max(1, round(LEVEL_MS / dt))]) if current.size else 0.0
     whole = np.concatenate([np.full(held, level), scaled])
-    spec = {"kind": "file", "scale": scale, "path": source, "lead": lead}
+    spec = {"kind": "file", "scale": scale, "path": source, "lead": lead, **({"origin": origin} if origin else {})}
     return Stimulus(whole, dt, held, whole.size, spec)
 
 
-def from_file(path, scale: float = 1.0, lead: float = LEAD_MS) -> Stimulus:
-    """A stimulus from an npz file with `current` (T,) nA and `dt` ms, or a CSV file with columns time, current."""
+def from_file(path, scale: float = 1.0, lead: float = LEAD_MS, origin: dict | None = None) -> Stimulus:
+    """A stimulus from an npz file with `current` (T,) nA and `dt` ms, or a CSV file with columns time, current.
+
+    `origin` as for `samples`.
+    """
     path = Path(path)
     if not path.is_file():
         raise StimulusError(f"{path}: no such file; a stimulus file is .npz (current, dt) or .csv (time, current)")
@@ -42,7 +53,7 @@ def from_file(path, scale: float = 1.0, lead: float = LEAD_MS) -> Stimulus:
         raise StimulusError(
             f"{path.name}: a stimulus file ends in .npz or .csv; cut one from a recording with `nrn-mlfit recording`"
         )
-    return samples(current, dt, path.name, scale, lead)
+    return samples(current, dt, path.name, scale, lead, origin)
 
 
 def _read_npz(path):

@@ -8,6 +8,7 @@ import numpy as np
 
 from nrn_mlfit.errors import StimulusError
 from nrn_mlfit.stimuli.files import from_file
+from nrn_mlfit.stimuli.protocol import AS_IT_IS, Protocol
 from nrn_mlfit.stimuli.stimulus import Stimulus
 
 
@@ -91,14 +92,41 @@ def make(spec: dict, folder: Path | str = ".") -> Stimulus:
     if kind != "file" and kind not in list(KINDS):
         raise StimulusError(f"no stimulus is called {kind!r}; there are {', '.join([*KINDS, 'file'])}")
     path = settings.pop("path", "") if kind == "file" else None
+    origin = settings.pop("origin", None) if kind == "file" else None
+    if not isinstance(origin, dict | None):
+        raise StimulusError(f"file: origin must be a mapping that says where the samples are from, got {origin!r}")
     maker = from_file if kind == "file" else KINDS[kind]
     for name, value in settings.items():
         _check_setting(kind, name, value, inspect.signature(maker).parameters)
-    return maker(**settings) if path is None else from_file(Path(folder) / str(path), **settings)
+    return maker(**settings) if path is None else from_file(Path(folder) / str(path), **settings, origin=origin)
+
+
+def make_protocol(described: dict | list, folder: Path | str = ".") -> Protocol:
+    """A protocol from what a cell file says under `stimulus`: a description, a list of them, or a bank of either.
+
+    A bank is {"bank": [...], "amplitudes": [low, high]}, with the amplitudes of each as it is where none are given.
+    """
+    if not isinstance(described, dict) or "bank" not in described:
+        return Protocol(_stimuli(described, folder))
+    held, amplitudes = described["bank"], described.get("amplitudes", list(AS_IT_IS))
+    if set(described) - {"bank", "amplitudes"} or not isinstance(held, list) or not held:
+        raise StimulusError("bank: is a list of stimuli, and beside it there may be amplitudes: [0.8, 1.2]")
+    if not (isinstance(amplitudes, list) and len(amplitudes) == 2 and all(map(_is_number, amplitudes))):
+        raise StimulusError(f"amplitudes: must be two factors, such as [0.8, 1.2], got {amplitudes!r}")
+    first, *others = (_stimuli(one, folder) for one in held)
+    return Protocol(first, tuple(others), (float(amplitudes[0]), float(amplitudes[1])))
+
+
+def _stimuli(described, folder) -> tuple[Stimulus, ...]:
+    return tuple(make(one, folder) for one in (described if isinstance(described, list) else [described]))
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _check_setting(kind, name, value, known):
-    if name not in known or name == "path":
+    if name not in known or name in ("path", "origin"):
         raise StimulusError(f"{kind}: unknown setting {name!r}; see `nrn-mlfit stimuli` for what it takes")
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not whole and (name == "seed" or not isinstance(value, float) or not np.isfinite(value)):

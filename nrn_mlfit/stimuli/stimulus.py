@@ -46,9 +46,14 @@ class Stimulus:
 
     def scaled(self, scale: float) -> "Stimulus":
         """The same waveform at another scale."""
-        return Stimulus(
-            self.current * (scale / self.scale), self.dt, self.start, self.stop, {**self.spec, "scale": scale}
-        )
+        return self._changed(scale / self.scale, scale)
+
+    def times(self, factor: float) -> "Stimulus":
+        """Each sample times a factor."""
+        return self._changed(factor, self.scale * factor)
+
+    def _changed(self, factor, scale) -> "Stimulus":
+        return Stimulus(self.current * factor, self.dt, self.start, self.stop, {**self.spec, "scale": scale})
 
 
 def waveform_difference(got, wanted) -> float:
