@@ -1,5 +1,6 @@
 """Cells: read and check a cell file; shipped cells, cells of other packages and a user's own come by one path."""
 
+import copy
 import hashlib
 import io
 import itertools
@@ -254,12 +255,13 @@ def _bundled_protocol(protocol, files) -> list | dict:
 
 def _bundled_stimulus(stimulus, number, files) -> dict:
     """The description of a stimulus inside a bundle; one that came from a file takes its samples along."""
+    spec = copy.deepcopy(stimulus.spec)  # what two share would be written as an alias, which cell files may not have
     if stimulus.name != "file":
-        return stimulus.spec
+        return spec
     name, held = f"stimulus{number}.npz", io.BytesIO()
     np.savez(held, current=stimulus.window, dt=stimulus.dt)
     files.append((name, held.getvalue()))
-    origin = {"origin": stimulus.spec["origin"]} if "origin" in stimulus.spec else {}
+    origin = {"origin": spec["origin"]} if "origin" in spec else {}
     return {"kind": "file", "path": name, "lead": stimulus.start * stimulus.dt, **origin}
 
 
