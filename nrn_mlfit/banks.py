@@ -1,5 +1,6 @@
 """Protocols from recorded currents: the sweeps of some files as one bank, cut to one window, at one sample step."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -72,19 +73,11 @@ def as_cut(protocol: Protocol, recording: Recording) -> Recording:
 
 
 def _as_it_is(path) -> Stimulus | None:
-    """The stimulus of a file that holds one and nothing else; None for a recording of several."""
-    if path.suffix not in STIMULUS_FILES:
-        return None
-    try:
-        return stimuli.from_file(path)
-    except StimulusError:
-        try:
-            recordings.read_all(path)
-        except RecordingError:
-            pass
-        else:
-            return None
-        raise
+    """The stimulus of a file that holds one current in one row, None for any other file."""
+    if path.suffix in STIMULUS_FILES:
+        with contextlib.suppress(StimulusError):
+            return stimuli.from_file(path)
+    return None
 
 
 def _rows(path, report) -> Iterator[Row]:
@@ -101,20 +94,30 @@ def _rows(path, report) -> Iterator[Row]:
 
 
 def _read(path) -> list[Recording | MlfitError]:
-    """The sweeps of a recording, or the current of a file that holds nothing else."""
-    try:
+    """The sweeps of a recording, or the current of a stimulus file, which holds nothing else."""
+    if path.suffix not in STIMULUS_FILES or not path.is_file() or _holds_voltage(path):
         return recordings.read_all(path)
-    except RecordingError:
-        if path.suffix not in STIMULUS_FILES or not path.is_file():
-            raise
     alone = stimuli.from_file(path)
     return [Recording(np.zeros(alone.window.size), alone.window, alone.dt, path.name)]
 
 
+def _holds_voltage(path) -> bool:
+    if path.suffix == ".csv":
+        with path.open("rb") as file:
+            return b"voltage" in file.readline().lower()
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            return bool({"volts", "voltage"} & set(held.files))
+    except Exception:  # damage comes up as any of zipfile's, zlib's and numpy's errors; the reader tells of it
+        return False
+
+
 def _different(rows, report) -> list[Row]:
     """The rows without those that repeat another one to the last bit: they would be drawn the more often."""
-    known = {(row.recording.dt, row.current.tobytes()): row for row in reversed(rows)}
-    kept = list(reversed(known.values()))
+    known: dict[tuple[float, bytes], Row] = {}
+    for row in rows:
+        known.setdefault((row.recording.dt, row.current.tobytes()), row)
+    kept = list(known.values())
     if not kept:
         raise RecordingError("no sweep holds a current; a stimulus is a recorded current")
     if len(kept) < len(rows):
