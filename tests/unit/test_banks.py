@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pytest import approx
 from scipy import stats
 
-from nrn_mlfit import banks, cells, recordings, shards, stimuli, textfile
+from nrn_mlfit import banks, candidates, cells, recordings, shards, stimuli, textfile
 from nrn_mlfit.errors import RecordingError, StimulusError
 from nrn_mlfit.recordings import Recording
 from nrn_mlfit.shards import Shard, manifest
@@ -141,6 +141,17 @@ def test_a_description_that_makes_no_bank(change, sentence):
     with pytest.raises(StimulusError) as error:
         make_protocol({**STEPS, **change})
     assert str(error.value) == sentence
+
+
+def test_a_design_is_asked_of_one_stimulus_at_a_time(bank):
+    model = replace(cells.load("izhikevich"), protocol=bank)
+    with pytest.raises(StimulusError) as error:
+        candidates.candidates(model)
+    assert (
+        str(error.value)
+        == "izhikevich: its stimulus is a bank of 3 (step), another one for each set; name one with --stimuli"
+    )
+    assert not candidates.candidates(model, ["ramp"])[0].model.protocol.is_bank
 
 
 # ---- A measured current beside it ----
