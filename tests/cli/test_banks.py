@@ -7,7 +7,7 @@ import shlex
 import numpy as np
 import pytest
 
-from nrn_mlfit import shards
+from nrn_mlfit import recordings, shards
 
 
 def sweep(level):
@@ -111,3 +111,30 @@ def test_what_cannot_be_asked_for_is_one_sentence(command, tmp_path, asked, sent
     done = command("simulate", "izhikevich", *asked, "-n", 3, "-o", tmp_path / "run", cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.startswith(f"nrn-mlfit: {sentence}") and not (tmp_path / "run").exists()
     assert done.stderr.count("\n") == 1
+
+
+def test_a_whole_sweep_is_fitted_by_an_ensemble_of_the_bank(command, run, tmp_path):
+    """Of another step and length than the bank's: it is cut as the bank's sweeps were, and NEURON gets its current."""
+    (tmp_path / "tiny.yaml").write_text(
+        "conv_filter: [4]\nconv_kernel: 5\nconv_repeat: 1\npool_len: 10\nfc_dims: [8]\n"
+    )
+    asked = ("--design", tmp_path / "tiny.yaml", "--folds", 2, "--epochs", 1, "--precision", "f32")
+    assert command("train", run[0], "-o", tmp_path / "ensemble", *asked).returncode == 0
+    current = np.concatenate([np.repeat(sweep(0.09), 2), np.zeros(400)])
+    volts = np.random.default_rng(1).normal(-60, 2, current.size)
+    np.savez(tmp_path / "whole.npz", volts=volts, current=current, dt=0.05)
+    done = command("fit", tmp_path / "whole.npz", "-e", tmp_path / "ensemble", "-o", tmp_path / "fit")
+    assert done.returncode == 0, done.stderr
+    assert "the current is" not in done.stdout  # 0.09 lies between 0.7 x 0.08 and 1.4 x 0.12
+    assert recordings.read(tmp_path / "fit" / "recording.npz").volts.shape == (1, 1, 1000)
+    injected = np.loadtxt(tmp_path / "fit" / "stimulus0.txt")[-1000:]
+    assert injected[:190] == pytest.approx(0, abs=1e-4) and injected[210:890] == pytest.approx(0.09, rel=0.01)
+    strong = command("fit", _stronger(tmp_path), "-e", tmp_path / "ensemble", "-o", tmp_path / "strong")
+    assert "the current is 1.19 times the strongest that was trained on" in strong.stdout
+
+
+def _stronger(folder):
+    """A recording of 0.2 where the strongest was 1.4 x 0.12."""
+    volts = np.random.default_rng(1).normal(-60, 2, 1000)
+    np.savez(folder / "strong.npz", volts=volts, current=sweep(0.2), dt=0.1)
+    return folder / "strong.npz"
