@@ -124,7 +124,9 @@ def lanes_of(name, register) -> int:
 def starts_of(engine):
     """What as many sets as the program has lanes start from."""
     space, stimulus = engine.model.space, engine.model.protocol.stimuli[0]
-    return engine.starts(space.to_phys(space.draw(3, 0, engine.width)), stimulus, np.zeros(engine.width, np.uint8))
+    return engine.starts(
+        space.to_phys(space.draw(3, 0, engine.width)), [stimulus] * engine.width, np.zeros(engine.width, np.uint8)
+    )
 
 
 def count_a_step(library, starts, played, probes) -> Counter:

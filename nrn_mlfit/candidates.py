@@ -50,6 +50,10 @@ def candidates(
 def _stimuli(model, name, scale) -> tuple[Stimulus, ...]:
     path = Path(name)
     if name == OWN:
+        if model.protocol.is_bank:
+            raise StimulusError(
+                f"{model.name}: its stimulus is a {model.protocol.name}, another one for each set; name one with --stimuli"
+            )
         return model.protocol.stimuli
     if path.suffix in (".yaml", ".yml"):
         return _described(path)

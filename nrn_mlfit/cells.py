@@ -1,7 +1,9 @@
 """Cells: read and check a cell file; shipped cells, cells of other packages and a user's own come by one path."""
 
+import copy
 import hashlib
 import io
+import itertools
 import json
 import re
 import warnings
@@ -65,7 +67,7 @@ class CellModel:
     @property
     def current_unit(self) -> str:
         """The unit of the stimuli: a point process counts as its authors do."""
-        return "nA" if all(self._is_in_na(s) for s in self.protocol.stimuli) else ""
+        return "nA" if all(self._is_in_na(s) for s in self.protocol.every) else ""
 
     def gain(self, stimulus: Stimulus) -> float:
         """What a stimulus is multiplied by on its way into the cell, where no parameter says it."""
@@ -95,6 +97,20 @@ class CellModel:
         """The same cell under other stimuli."""
         return replace(self, protocol=Protocol(tuple(stims)))
 
+    def rows(self, phys_par, index, factor):
+        """Sets as rows of numbers: parameters (N, K), each in its unit; with a bank, which alternative and times what behind
+        them, (N, K + 2)."""
+        return np.column_stack([phys_par, index, factor]) if self.protocol.is_bank else phys_par
+
+    def split(self, rows):
+        """phys_par (N, K), index (N,) and factor (N,) of rows; where these have parameters alone it is the first alternative
+        as it is."""
+        count = len(self.space)
+        phys_par, chosen = rows[:, :count], rows[:, count:]
+        if not chosen.shape[1]:
+            return phys_par, np.zeros(len(rows), int), np.ones(len(rows))
+        return phys_par, chosen[:, 0].astype(int), chosen[:, 1]
+
     def mod_files(self) -> list[Path]:
         return sorted(self.mod.glob("*.mod")) if self.mod else []
 
@@ -111,7 +127,7 @@ class CellModel:
             "geometry": self.geometry,
             "parameters": [_described(p) for p in self.space.parameters],
             **({"fixed": {f.parameter.name: _held(f) for f in self.fixed}} if self.fixed else {}),
-            **({"current_gain": self.current_gain} if any(self.gain(s) != 1 for s in self.protocol.stimuli) else {}),
+            **({"current_gain": self.current_gain} if any(self.gain(s) != 1 for s in self.protocol.every) else {}),
         }
 
     def digest(self) -> str:
@@ -211,7 +227,7 @@ def bundle(cell: CellModel, folder: Path) -> Path:
     held = {k: v for k, v in cell.settings().items() if k not in ("parameters", "fixed")}
     held |= {"hoc": cell.hoc.name, "files": [cell.copied_name(path) for path in cell.files]}
     held |= {"mod": "mod"} if cell.mod else {}
-    held["stimulus"] = [_bundled_stimulus(s, k, files) for k, s in enumerate(cell.protocol.stimuli)]
+    held["stimulus"] = _bundled_protocol(cell.protocol, files)
     held["probes"] = cell.probes
     held |= {"current_gain": cell.current_gain} if cell.current_gain is not None else {}
     held["parameters"] = {p.pop("name"): p for p in map(_described, cell.parameters)}
@@ -230,20 +246,27 @@ def _held(one) -> dict:
     return {"value": one.value, "at": one.at, **_described(one.parameter)}
 
 
+def _bundled_protocol(protocol, files) -> list | dict:
+    """The description of a protocol inside a bundle, whose stimuli are numbered through."""
+    numbers = itertools.count()
+    held = [[_bundled_stimulus(s, next(numbers), files) for s in stimuli] for stimuli in protocol.alternatives]
+    return {"bank": held, "amplitudes": list(protocol.amplitudes)} if protocol.is_bank else held[0]
+
+
 def _bundled_stimulus(stimulus, number, files) -> dict:
     """The description of a stimulus inside a bundle; one that came from a file takes its samples along."""
+    spec = copy.deepcopy(stimulus.spec)  # what two share would be written as an alias, which cell files may not have
     if stimulus.name != "file":
-        return stimulus.spec
+        return spec
     name, held = f"stimulus{number}.npz", io.BytesIO()
     np.savez(held, current=stimulus.window, dt=stimulus.dt)
     files.append((name, held.getvalue()))
-    return {"kind": "file", "path": name, "lead": stimulus.start * stimulus.dt}
+    origin = {"origin": spec["origin"]} if "origin" in spec else {}
+    return {"kind": "file", "path": name, "lead": stimulus.start * stimulus.dt, **origin}
 
 
 def _build(held, folder, stimulus) -> CellModel:
     _check_keys(held)
-    specs = stimulus or held["stimulus"]
-    specs = specs if isinstance(specs, list) else [specs]
     whole = CellModel(
         name=str(held["name"]),
         hoc=fields.file(folder, held["hoc"]),
@@ -255,7 +278,7 @@ def _build(held, folder, stimulus) -> CellModel:
         celsius=fields.number(held, "celsius", 34),
         v_init=fields.number(held, "v_init", -65),
         dt=fields.positive(held, "dt", 0.025),
-        protocol=Protocol(tuple(stimuli.make(s, folder) for s in specs)),
+        protocol=stimuli.make_protocol(stimulus or held["stimulus"], folder),
         space=ParameterSpace(tuple(_parameter(n, p) for n, p in fields.mapping(held, "parameters").items())),
         geometry={k: fields.number(held["geometry"], k, None) for k in fields.mapping(held, "geometry")},
         current_gain=fields.positive(held, "current_gain", None) if "current_gain" in held else None,

@@ -143,7 +143,7 @@ def evaluate(
     for owner, path in ((run, path) for run in runs for path in run.shards):
         shard = owner.read(path)
         if shard.ok.any():
-            look = ensemble.look(shards.to_millivolts(shard.volts[shard.ok]))
+            look = ensemble.look(shards.to_millivolts(shard.volts[shard.ok]), shard.injected[shard.ok])
             answers.append(look.answers)
             truth.append(shard.unit_par[shard.ok])
             score.append(ensemble.score(look))

@@ -99,7 +99,7 @@ def fit_recording(ensemble: "Ensemble", recording: "Recording") -> Fit:
     Raises EnsembleError where they do not belong together.
     """
     check(ensemble, recording)
-    look = ensemble.look(recording.volts[None])
+    look = ensemble.look(recording.volts[None], recording.currents)
     answer = ensemble.answer(look).of(0)
     ends = [answer.bounds[level][side] for level in (0.68, 0.9) for side in (0, 1)]
     columns = dict(zip(NUMBERS, (answer.values, *ends, answer.spread, answer.unit_par), strict=True))
@@ -146,15 +146,21 @@ def check(ensemble: "Ensemble", recording: "Recording"):
         )
     difference = wanted.difference(recording.currents)
     if difference > LARGEST_WAVEFORM_DIFFERENCE:
+        unlike = f"{'like none of' if wanted.is_bank else 'not'} the ensemble's {'' if wanted.is_bank else 'stimulus '}"
         raise EnsembleError(
-            f"{name}: its current is not the ensemble's stimulus {wanted.name}: {_percent(difference)} of it differs in shape; "
+            f"{name}: its current is {unlike}{wanted.name}: {_percent(difference)} of it differs in shape; "
             "simulate and train with this current (--stimulus), or fit a recording made with that stimulus"
         )
 
 
 def with_stimulus(ensemble: "Ensemble", recording: "Recording", name: str) -> "Recording":
-    """The recording; one without a current is taken to be made with the stimulus `name`, at the ensemble's scale."""
+    """The recording; one without a current is taken to be made with the stimulus `name`, at the ensemble's scale.
+
+    Of an ensemble of a bank `name` is a file, whose current it is as it is.
+    """
     wanted = ensemble.protocol
+    if wanted.is_bank:
+        return _with_one_of(wanted, recording, name)
     if Path(name).is_file():
         given = stimuli.from_file(name).window
         same = (
@@ -170,6 +176,20 @@ def with_stimulus(ensemble: "Ensemble", recording: "Recording", name: str) -> "R
         )
     known = recording.currents is not None or recording.volts.shape[1:] != wanted.windows.shape
     return recording if known else replace(recording, currents=wanted.windows)
+
+
+def _with_one_of(bank, recording, name) -> "Recording":
+    """The recording; one without a current is taken to be made with that of the file `name`, one of the bank's kind."""
+    if not Path(name).is_file():
+        raise EnsembleError(
+            f"--stimulus {name}: the ensemble learned from a {bank.name}; give the .npz or .csv file of the current that flowed"
+        )
+    given = stimuli.from_file(name).window
+    if given.shape != (bank.length,) or len(bank.stimuli) > 1 or bank.difference(given) > LARGEST_WAVEFORM_DIFFERENCE:
+        raise EnsembleError(
+            f"--stimulus {name}: is none of the ensemble's {bank.name}; give one of its waveforms, or use another ensemble"
+        )
+    return recording if recording.currents is not None else replace(recording, currents=given[None])
 
 
 def _shape_words(shape) -> str:
@@ -197,11 +217,17 @@ def _voltages(ensemble, recording):
 
 
 def _scale(ensemble, recording):
-    measured = ensemble.protocol.rescaled_to(recording.currents)
-    for ours, theirs in zip(ensemble.protocol.stimuli, measured.stimuli, strict=True):
-        ratio = theirs.scale / ours.scale
-        if abs(ratio - 1) > LARGEST_SCALE_CHANGE:
-            yield f"the current is {ratio:.2f} times the one that was trained on"
+    """Currents that are stronger than all of that waveform that were trained on, or weaker."""
+    protocol = ensemble.protocol
+    low, high = protocol.amplitudes
+    for factors in protocol.factors(recording.currents, LARGEST_WAVEFORM_DIFFERENCE).T:
+        weakest, strongest = (
+            factors.max() / low,
+            factors.min() / high,
+        )  # of those trained on, as 1 the current is as strong
+        if weakest < 1 - LARGEST_SCALE_CHANGE or strongest > 1 + LARGEST_SCALE_CHANGE:
+            ratio, end = (weakest, "weakest") if weakest < 1 else (strongest, "strongest")
+            yield f"the current is {ratio:.2f} times the {end if protocol.is_bank else 'one'} that was trained on"
 
 
 def _alarm(ensemble, signals) -> dict:

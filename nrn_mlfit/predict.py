@@ -22,9 +22,10 @@ def columns(ensemble: "Ensemble") -> list[str]:
     return ["index", *(column for group in names for column in group), "score", "warn"]
 
 
-def rows(ensemble: "Ensemble", volts):
-    """Rows (N, 5 K + 2) for windows volts (N, P, S, T) in mV: what `columns` names, the index apart, in physical units."""
-    found = ensemble.fit(volts)
+def rows(ensemble: "Ensemble", volts, currents=None):
+    """Rows (N, 5 K + 2) for windows volts (N, P, S, T) in mV, under currents (N, S, T) in nA: what `columns` names, the index
+    apart, in physical units."""
+    found = ensemble.fit(volts, currents)
     ends = [found.bounds[level][side] for _, level, side in SIDES]
     values = np.stack([found.values, *ends], axis=2).reshape(len(volts), -1)
     return np.column_stack([values, found.score, found.warn])
@@ -57,6 +58,7 @@ def _blocks(ensemble, runs, meter) -> Iterator[np.ndarray]:
             shard = run.read(path)
             if shard.ok.any():
                 index = shard.attributes["first"] + np.flatnonzero(shard.ok)
-                yield np.column_stack([index, rows(ensemble, shards.to_millivolts(shard.volts[shard.ok]))])
+                volts = shards.to_millivolts(shard.volts[shard.ok])
+                yield np.column_stack([index, rows(ensemble, volts, shard.injected[shard.ok])])
             done += len(shard.status)
             meter.at(done)

@@ -115,7 +115,12 @@ def _row(name, path):
         model = rules.read(path)
     except MlfitError as error:  # one broken package must not hide the other cells
         return name, "-", "-", f"cannot be used: {error}"
-    return name, str(len(model.space)), "; ".join(_words(s, model) for s in model.protocol.stimuli), source
+    return name, str(len(model.space)), _stimuli(model), source
+
+
+def _stimuli(model) -> str:
+    protocol = model.protocol
+    return protocol.name if protocol.is_bank else "; ".join(_words(s, model) for s in protocol.stimuli)
 
 
 def _words(stimulus, model) -> str:
@@ -123,7 +128,9 @@ def _words(stimulus, model) -> str:
 
 
 def _more(stimulus) -> str:
-    return "".join(f", {key} {value}" for key, value in stimulus.spec.items() if key not in ("kind", "scale"))
+    sweep = f", sweep {stimulus.spec['origin']['sweep']}" if "origin" in stimulus.spec else ""
+    settings = ((key, value) for key, value in stimulus.spec.items() if key not in ("kind", "scale", "origin"))
+    return "".join(f", {key} {value}" for key, value in settings) + sweep
 
 
 def _shown(model):
@@ -131,8 +138,10 @@ def _shown(model):
     yield f"{model.name}: template {model.template} of {model.hoc}"
     yield f"  MOD files    {model.mod or 'none'}"
     yield f"  conditions   {_conditions(model)}, step {model.step:g} ms"
-    for stimulus in protocol.stimuli:
+    for stimulus in protocol.every:
         yield f"  stimulus     {_words(stimulus, model)}{_more(stimulus)}, into {model.inject}"
+    if protocol.is_bank:
+        yield "  a bank       each set gets one of these, times {:g} to {:g}".format(*protocol.amplitudes)
     yield (
         f"  window       {protocol.t0:g} to {protocol.stop * protocol.dt:g} ms, "
         f"{protocol.length} samples of {protocol.dt:g} ms"

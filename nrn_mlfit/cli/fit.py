@@ -39,8 +39,10 @@ def fit(recording, ensemble, output, sweep, stimulus):
 
 
 def _fit(ensemble, recording, stimulus):
+    from nrn_mlfit import banks
     from nrn_mlfit import fit as fits
 
+    recording = banks.as_cut(ensemble.protocol, recording)
     if stimulus:
         recording = fits.with_stimulus(ensemble, recording, stimulus)
     found = fits.fit_recording(ensemble, recording)

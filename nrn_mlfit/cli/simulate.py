@@ -1,6 +1,7 @@
 """nrn-mlfit simulate"""
 
 import math
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,12 +20,34 @@ from nrn_mlfit.cli.options import any_path, become_mpi_job, cell_argument, say
 )
 @click.option("--first", type=click.IntRange(min=0), default=0, show_default=True, help="Number of the first set.")
 @click.option("-j", "--ranks", type=click.IntRange(min=1), default=1, help="Start this many MPI processes ourselves.")
-@click.option("--stimulus", "stimulus_file", type=any_path, help="A .npz or .csv file to use as the stimulus.")
 @click.option(
     "--fix",
     metavar="NAME=VALUE",
     multiple=True,
     help="Hold a parameter at a known value, in its own unit (celsius=34), instead of drawing it. May be given again.",
+)
+@click.option(
+    "--stimulus",
+    "files",
+    metavar="FILE",
+    type=any_path,
+    multiple=True,
+    help="A recording, or a .npz or .csv file with a current, in place of the cell's stimulus. Of several sweeps, or several "
+    "--stimulus, each set draws one.",
+)
+@click.option(
+    "--amplitudes",
+    metavar="LOW HIGH",
+    type=click.FloatRange(min=0, min_open=True),
+    nargs=2,
+    help="Each set's stimulus is multiplied by a factor in LOW..HIGH  [default: 0.8 1.2 for several sweeps, else none]",
+)
+@click.option(
+    "--window",
+    metavar="START STOP",
+    type=float,
+    nargs=2,
+    help="What of each sweep to take, in ms  [default: around the step]",
 )
 @click.option("--sets-a-shard", type=click.IntRange(min=1), default=100, show_default=True, help="Sets in one file.")
 @click.option(
@@ -46,7 +69,7 @@ from nrn_mlfit.cli.options import any_path, become_mpi_job, cell_argument, say
     show_default=True,
     help="Of engine lanes: all in double, or the rates of gates in single precision.",
 )
-def simulate(cell, samples, output, seed, first, ranks, stimulus_file, fix, sets_a_shard, timeout, engine, precision):
+def simulate(cell, samples, output, seed, first, ranks, fix, sets_a_shard, timeout, engine, precision, **stimulus):
     """Simulate CELL for random parameter sets and write HDF5 shards.
 
     CELL is a shipped cell (see `nrn-mlfit cells`), or the path of your own cell file. The same command again does
@@ -57,13 +80,13 @@ def simulate(cell, samples, output, seed, first, ranks, stimulus_file, fix, sets
       nrn-mlfit simulate mainen -n 2000 -j 2 -o runs/mainen
       nrn-mlfit simulate mainen_slice --fix celsius=34 -n 2000 -o runs/slice34
       mpirun -n 64 nrn-mlfit simulate mainen -n 100000 -o runs/mainen
+      nrn-mlfit simulate mainen --stimulus cell7.nwb --amplitudes 0.7 1.3 -n 20000 -o runs/cell7
     """
     if ranks > 1 and workers.launched_size() == 1:
         become_mpi_job(ranks)
     from nrn_mlfit import cells, simulator
 
-    spec = {"kind": "file", "path": str(stimulus_file.resolve())} if stimulus_file else None
-    model = cells.fixed(cells.load(cell, spec), _known(fix))
+    model = cells.fixed(_model(cell, **stimulus), _known(fix))
     draw = partial(_draw, model, Path(f"{output}-difference.png"))
     summary = simulator.simulate(
         model, samples, output, seed, sets_a_shard, first, timeout, say, engine, precision, draw
@@ -92,6 +115,19 @@ def _number(text) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
+
+
+def _model(cell, files, amplitudes, window):
+    """The cell under its own stimulus, or under those that were asked for."""
+    from nrn_mlfit import banks, cells
+    from nrn_mlfit.errors import StimulusError
+
+    model = cells.load(cell)
+    if files:
+        return replace(model, protocol=banks.from_files(files, amplitudes, window, say))
+    if window:
+        raise StimulusError("--window says what of a recording to take; name it with --stimulus")
+    return replace(model, protocol=replace(model.protocol, amplitudes=amplitudes)) if amplitudes else model
 
 
 def _draw(model, path, disagreement):

@@ -52,13 +52,17 @@ def _listed():
         yield f"  settings  {', '.join(_settings(kind, make))}"
         yield f"  example   stimulus: {EXAMPLES[kind]}"
     yield "Scales are in nA, or in a point process' own unit. Several stimuli of one cell: a list of such lines."
+    yield "A bank, of which each parameter set gets one stimulus and a factor: {bank: [...], amplitudes: [0.8, 1.2]}"
     yield "A recorded current as the stimulus, whatever the cell file says:"
     yield "  nrn-mlfit recording cell7.nwb -o piece.npz"
     yield "  nrn-mlfit simulate mainen --stimulus piece.npz -n 2000 -o runs/piece"
+    yield "  nrn-mlfit simulate mainen --stimulus cell7.nwb -n 2000 -o runs/cell7     # all its sweeps, as a bank"
 
 
 def _settings(kind, make):
     for name, parameter in inspect.signature(make).parameters.items():
+        if name == "origin":  # written by us, into copies of a cell
+            continue
         if parameter.default is parameter.empty:
             yield f"{name} (needed)"
         else:

@@ -29,7 +29,7 @@ Learning curves: learning.png.{_judged(ensemble)}
 
 ## What it is not for
 
-- Traces under another stimulus, sample step or window: they are refused.
+- Traces under another stimulus, sample step or window: they are refused.{_amplitudes(ensemble.protocol)}
 - Cells other than the simulated one: it answers all the same. Look at the verdict and at the re-simulated trace.
 - Its intervals are calibrated on {ensemble.calibration.sets} simulated cells of this kind; they promise nothing for others.
 - It has seen no recording noise, no series resistance and no junction potential.{_how(ensemble)}
@@ -95,13 +95,24 @@ def _what(ensemble) -> str:
     record, protocol = ensemble.record, ensemble.protocol
     low, high = ensemble.voltage_range
     probes, stimuli, length = ensemble.shape
-    stimulus = ", ".join(s.name for s in protocol.stimuli)
     return (
         f"{len(ensemble.members)} networks of design {ensemble.design.name} map {probes} x {stimuli} voltage windows of "
-        f"{length} samples at {protocol.dt:g} ms\n(probe {', '.join(ensemble.probes)}; stimulus {stimulus}) to "
+        f"{length} samples at {protocol.dt:g} ms\n(probe {', '.join(ensemble.probes)}; stimulus {protocol.name})"
+        f"{_injected(protocol)} to "
         f"{len(ensemble.space)} parameters. They learned from {record['traces']} simulated\n"
         f"traces between {low:.1f} and {high:.1f} mV, curated by log10(V - ({ensemble.scaler.floor:g}) + 1)."
     )
+
+
+def _injected(protocol) -> str:
+    return " and the injected currents" if protocol.is_bank else ""
+
+
+def _amplitudes(protocol) -> str:
+    """Within what amplitudes the networks know a bank's stimuli."""
+    low, high = protocol.amplitudes
+    told = f"\n- Currents below {low:g} or above {high:g} times those of the bank: the verdict says so."
+    return told if protocol.is_bank else ""
 
 
 def _how(ensemble) -> str:

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nrn_mlfit import cells
 from nrn_mlfit.errors import EnsembleError
-from nrn_mlfit.shards import Run, Status, nothing_good, open_runs
+from nrn_mlfit.learn.scaling import FULL_COUNTS, current_counts, full_current_of
+from nrn_mlfit.shards import Run, Shard, Status, nothing_good, open_runs
 
 LARGEST_PIECE = 100  # sets; as many as a shard has by default
 MOST_CALIBRATED = 20_000  # sets
@@ -27,11 +29,16 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """The good sets of runs of one cell and protocol, in `pieces`; nothing but their statuses has been read."""
+    """The good sets of runs of one cell and protocol, in `pieces`; nothing but their statuses has been read.
+
+    Of a bank the injected currents belong to what is learned from: `currents` rows, S, with the `full_current` in nA.
+    """
 
     pieces: tuple[Piece, ...]
     manifest: dict
     cell_folder: Path
+    currents: int = 0
+    full_current: float = 1.0
 
     def __len__(self) -> int:
         return count(self.pieces)
@@ -39,16 +46,29 @@ class Corpus:
     def read(self, pieces: Iterable[Piece]) -> tuple[torch.Tensor, torch.Tensor]:
         """counts (n, P*S, T) int16 of 0.01 mV and unit parameters (n, K) float32 of some pieces, in their order.
 
-        Neighbouring pieces of one shard cost one reading.
+        Of a bank counts are (n, P*S + S, T), currents below the voltages. Neighbouring pieces of one shard cost one reading.
         """
         counts, targets = [], []
         for path, group in groupby(pieces, lambda piece: piece.path):
             held = list(group)
             shard = held[0].run.read(path)
+            whole = self._counts(shard)
             for piece in held:
-                counts.append(torch.from_numpy(shard.volts[piece.rows]).flatten(1, 2))
+                counts.append(torch.from_numpy(whole[piece.rows]))
                 targets.append(torch.from_numpy(shard.unit_par[piece.rows].astype(np.float32)))
         return torch.cat(counts), torch.cat(targets)
+
+    def _counts(self, shard: Shard):
+        volts = shard.volts.reshape(len(shard.volts), -1, shard.volts.shape[-1])
+        if not self.currents:
+            return volts
+        return np.concatenate([volts, current_counts(shard.injected, self.full_current)], axis=1)
+
+    def apart(self, counts: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
+        """Of counts that were read the voltages' (n, P*S, T) int16, and of a bank the currents (n, S, T) in nA."""
+        rows = counts.shape[1] - self.currents
+        injected = counts[:, rows:].numpy() * (self.full_current / FULL_COUNTS)
+        return counts[:, :rows].numpy(), injected if self.currents else None
 
 
 def count(pieces: Iterable[Piece]) -> int:
@@ -70,7 +90,15 @@ def open_corpus(folders: Sequence[Path | str], limit: int | None = None) -> Corp
     pieces = [
         Piece(run, path, rows[low : low + size]) for run, path, rows in shards for low in range(0, len(rows), size)
     ]
-    return Corpus(tuple(pieces), runs[0].manifest, runs[0].cell_folder)
+    return Corpus(tuple(pieces), runs[0].manifest, runs[0].cell_folder, *_currents(runs[0]))
+
+
+def _currents(run) -> tuple[int, float]:
+    """The rows of current that networks are given, and the full current in nA; none without a bank."""
+    if not isinstance(run.manifest["protocol"], dict):
+        return 0, 1.0
+    protocol = cells.load(run.cell_folder).protocol
+    return len(protocol.stimuli), full_current_of(protocol)
 
 
 def _good(runs, limit) -> Iterator[tuple[Run, Path, np.ndarray]]:

@@ -27,10 +27,11 @@ BLOCK = 512  # traces whose features are in memory at a time
 class Ensemble:
     """M networks that map voltage windows (P, S, T) to K unit parameters, and what they learned from.
 
-    `protocol` is the stimulus they know, `probes` the recording sites by name, `voltage_range` the lowest and highest mV
-    of the training windows, `validation_rms` (K,) the out-of-fold rms error in unit parameters (0.577 for guessing the
-    middle), `cell_folder` a copy of the cell, `record` the rest as JSON-ready values: hashes, losses, versions, and
-    `calibration` what makes intervals of the members' answers, `alarm` what tells traces of another kind.
+    `protocol` is the stimulus they know (of a bank they are given the injected current, too), `probes` the recording sites
+    by name, `voltage_range` the lowest and highest mV of the training windows, `validation_rms` (K,) the out-of-fold rms
+    error in unit parameters (0.577 for guessing the middle), `cell_folder` a copy of the cell, `record` the rest as
+    JSON-ready values: hashes, losses, versions, and `calibration` what makes intervals of the members' answers, `alarm` what
+    tells traces of another kind.
     """
 
     members: tuple[TraceCNN, ...]
@@ -59,18 +60,20 @@ class Ensemble:
         """(P, S, T) of a voltage window."""
         return len(self.probes), len(self.protocol.stimuli), self.protocol.length
 
-    def fit(self, volts) -> Answer:
+    def fit(self, volts, currents=None) -> Answer:
         """Parameters with intervals and score of voltage traces in mV, which must be under the ensemble's stimulus.
 
         `volts` is one trace (T,) or one window (P, S, T), whose Answer comes without N; or many, (N, T) or (N, P, S, T), of
-        which some hundred are worked on at a time. Raises as `predict` does.
+        which some hundred are worked on at a time. An ensemble of a bank is told what was injected: `currents` in nA, one
+        row (T,) or (S, T) for all, or many, (N, T) or (N, S, T); others know it. Raises as `predict` does.
         """
         held = np.asarray(volts)
         single = held.ndim in (1, 3)
         held = held[None] if single else held
         held = held[:, None, None] if held.ndim == 2 else held
-        parts = [held[low : low + BLOCK] for low in range(0, max(1, len(held)), BLOCK)]
-        found = join_answers([self.answer(self.look(part)) for part in parts])
+        injected = self._injected(currents, len(held))
+        blocks = [slice(low, low + BLOCK) for low in range(0, max(1, len(held)), BLOCK)]
+        found = join_answers([self.answer(self.look(held[rows], injected[rows])) for rows in blocks])
         return found.of(0) if single else found
 
     def answer(self, look: Look) -> Answer:
@@ -87,17 +90,18 @@ class Ensemble:
             unit_par=middle,
         )
 
-    def predict(self, volts):
-        """Unit parameters (M, N, K), float32, that each member gives for windows `volts` (N, P, S, T) in mV.
+    def predict(self, volts, currents=None):
+        """Unit parameters (M, N, K), float32, that each member gives for windows `volts` (N, P, S, T) in mV; `currents` as
+        for `fit`.
 
         They may leave [-1, 1]: then the trace is not one of the training kind. Raises EnsembleError for another shape or
-        for voltages that are no finite numbers.
+        for voltages (or currents, where they are needed) that are no finite numbers.
         """
-        return self.look(volts).answers
+        return self.look(volts, currents).answers
 
     @torch.inference_mode()
-    def look(self, volts) -> Look:
-        """What the members make of windows `volts` (N, P, S, T) in mV; raises as `predict` does."""
+    def look(self, volts, currents=None) -> Look:
+        """What the members make of windows `volts` (N, P, S, T) in mV; `currents` as for `fit`. Raises as `predict` does."""
         volts = np.asarray(volts, np.float32)
         if volts.ndim != 4 or volts.shape[1:] != self.shape:
             raise EnsembleError(
@@ -106,8 +110,29 @@ class Ensemble:
         if not np.isfinite(volts).all():
             raise EnsembleError("the voltages hold NaN or infinite samples; cut or mend the recording")
         rows = _as_stored(volts).reshape(len(volts), volts.shape[1] * volts.shape[2], volts.shape[3])
-        parts = [rows[low : low + SETS_AT_ONCE] for low in range(0, max(1, len(rows)), SETS_AT_ONCE)]
-        return join_looks([self._look(part) for part in parts])
+        injected = self._injected(currents, len(rows))
+        parts = [slice(low, low + SETS_AT_ONCE) for low in range(0, max(1, len(rows)), SETS_AT_ONCE)]
+        return join_looks([self._look(rows[part], injected[part]) for part in parts])
+
+    def _injected(self, currents, count):
+        """Currents (count, S, T), float32 in nA; (count, 0), which is nothing, where the networks are not given any."""
+        if not self.scaler.currents:
+            return np.zeros((count, 0), np.float32)
+        _, stimuli, length = self.shape
+        if currents is None:
+            raise EnsembleError(
+                f"the ensemble learned from a {self.protocol.name} and must know what was injected: give the currents, too, "
+                f"(N, S, T) = ('N', {stimuli}, {length}) in nA"
+            )
+        held = np.asarray(currents, np.float32)
+        rows, beyond = divmod(held.size, stimuli * length)
+        if held.shape[-1:] != (length,) or beyond or rows not in (1, count):
+            raise EnsembleError(
+                f"currents of shape {held.shape}; the ensemble needs (N, S, T) = {(count, stimuli, length)} in nA"
+            )
+        if not np.isfinite(held).all():
+            raise EnsembleError("the currents hold NaN or infinite samples; cut or mend the recording")
+        return np.broadcast_to(held.reshape(-1, stimuli, length), (count, stimuli, length))
 
     def intervals(self, answers) -> dict[float, np.ndarray]:
         """The ends (2, N, K), in unit parameters, of the intervals that hold the truth with a probability of 0.5, 0.68, 0.9
@@ -122,11 +147,12 @@ class Ensemble:
         """How far each signal of one trace lies out, by what is said of it; the largest is the score."""
         return dict(zip(SIGNALS, self.alarm.distances(look)[0].tolist(), strict=True))
 
-    def _look(self, volts) -> Look:
-        inputs = self.scaler.from_millivolts(torch.from_numpy(volts))
+    def _look(self, volts, injected) -> Look:
+        curated = self.scaler.from_millivolts(torch.from_numpy(volts))
+        inputs = self.scaler.with_currents(curated, torch.tensor(injected))
         hidden = [member.hidden(inputs) for member in self.members]
         answers = [member.answer(x) for member, x in zip(self.members, hidden, strict=True)]
-        traits = traits_of(volts, inputs.numpy(), self.protocol.dt)
+        traits = traits_of(volts, curated.numpy(), self.protocol.dt)
         return Look(torch.stack(answers).numpy(), torch.stack(hidden).float().numpy(), traits)
 
     def check_run(self, run: Run):

@@ -105,7 +105,7 @@ def _tasks(corpus: Corpus, design: Design, settings: Settings) -> tuple[list[Pie
     precision = pick_precision(settings.precision, device)
     counts, _ = sample(corpus)
     design.pooled_length(counts.shape[-1])  # a design that cannot be built says so first
-    scaler = fit_scaler(counts)
+    scaler = replace(fit_scaler(corpus.apart(counts)[0]), currents=corpus.currents, full_current=corpus.full_current)
     held, parts = deal(corpus.pieces, settings.folds, settings.seed)
     return held, [
         Task(
@@ -170,8 +170,8 @@ def _calibrated(ensemble: Ensemble, corpus, pieces) -> Ensemble:
     seen, truth = [], []
     for piece in pieces:
         counts, targets = corpus.read([piece])
-        probes, stimuli, length = ensemble.shape
-        seen.append(ensemble.look(to_millivolts(counts.numpy()).reshape(-1, probes, stimuli, length)))
+        volts, injected = corpus.apart(counts)
+        seen.append(ensemble.look(to_millivolts(volts).reshape(-1, *ensemble.shape), injected))
         truth.append(targets.numpy())
     whole = join_looks(seen)
     calibration = calibrate(whole.answers, np.concatenate(truth))
@@ -187,7 +187,7 @@ def _put_together(trained: list[Trained], task: Task, settings, counts) -> Ensem
         space=cell.space,
         protocol=cell.protocol,
         probes=cell.probes,
-        voltage_range=_voltage_range(counts.numpy()),
+        voltage_range=_voltage_range(corpus.apart(counts)[0]),
         validation_rms=errors.mean(0).sqrt().numpy(),
         cell_folder=corpus.cell_folder,
         record={

@@ -24,7 +24,7 @@ from nrn_mlfit.learn.intervals import calibration_from
 from nrn_mlfit.learn.networks import TraceCNN, make_design, network_of
 from nrn_mlfit.learn.scaling import TraceScaler
 from nrn_mlfit.parameters import Parameter, ParameterSpace
-from nrn_mlfit.stimuli import Protocol, Stimulus
+from nrn_mlfit.stimuli import Protocol
 
 if TYPE_CHECKING:
     from nrn_mlfit.learn.ensemble import Ensemble
@@ -152,7 +152,8 @@ def _assemble(folder: Path, held: dict) -> dict:
     parameters = tuple(Parameter(**{**p, "sets": tuple(p["sets"])}) for p in held["parameters"])
     protocol = _protocol(folder, held)
     probes = {name: site for name, site in held["probes"]}
-    channels = len(probes) * len(protocol.stimuli)
+    scaler = TraceScaler(**held["scaler"])
+    channels = len(probes) * len(protocol.stimuli) + scaler.currents
     networks = [
         network_of(make_design(held["design"]), channels, protocol.length, len(parameters))
         for _ in range(held["members"])
@@ -161,7 +162,7 @@ def _assemble(folder: Path, held: dict) -> dict:
         _fill_in(network, folder / _member_file(number))
     return dict(
         members=tuple(networks),
-        scaler=TraceScaler(**held["scaler"]),
+        scaler=scaler,
         space=ParameterSpace(parameters),
         protocol=protocol,
         probes=probes,
@@ -176,9 +177,7 @@ def _assemble(folder: Path, held: dict) -> dict:
 
 def _protocol(folder: Path, held: dict) -> Protocol:
     tensors = _read(folder / "stimulus.safetensors")
-    currents, start = tensors["currents"].numpy(), int(tensors["start"])
-    pairs = zip(currents, held["protocol"], strict=True)
-    return Protocol(tuple(Stimulus(row, held["dt"], start, row.size, spec) for row, spec in pairs))
+    return Protocol.rebuilt(tensors["currents"].numpy(), held["dt"], int(tensors["start"]), held["protocol"])
 
 
 def _tensors_of(alarm: Alarm) -> dict[str, torch.Tensor]:

@@ -25,7 +25,7 @@ def _read(path, row) -> Raw:
     if status != Status.OK:
         raise RecordingError(f"{name}: its simulation ended with {status.label}; choose a row that went well")
     volts = shards.to_millivolts(shard.volts[0])
-    currents = shard.currents[:, -volts.shape[-1] :]
+    currents = shard.injected[0]
     truth = dict(zip(shard.parameter_names, map(float, shard.phys_par[0]), strict=True))
     source = {"file": str(path), "format": "shard", "sweep": row}
     return Raw(volts, currents, float(shard.attributes["dt"]), name, source, COMMANDED, truth=truth)

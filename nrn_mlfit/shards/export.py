@@ -19,7 +19,8 @@ def export(folders: Sequence[Path | str], path: Path | str, limit: int | None = 
 
     The suffix of `path` says how: .npz holds phys_par and unit_par (N, K), volts (N, P, S, T) float32 mV, stims
     (S, T), dt and t0 in ms, parameter_names (K,); .safetensors holds theta (N, K) and x (N, P*S*T), float32, the
-    parameters in their units and mV. Raises ShardError for another suffix, or runs that cannot be used together.
+    parameters in their units and mV. Of a bank .npz has stims (B, S, T), stim_index and stim_scale (N,), .safetensors
+    currents (N, S*T), nA. Raises ShardError for another suffix, or runs that cannot be used together.
     """
     path = Path(path)
     write = _writer(path)
@@ -44,7 +45,8 @@ def _write_npz(path, traces):
         "phys_par": traces.phys_par,
         "unit_par": traces.unit_par,
         "volts": to_millivolts(traces.volts),
-        "stims": traces.currents[:, -traces.volts.shape[-1] :],
+        "stims": traces.currents[..., -traces.volts.shape[-1] :],
+        **({} if traces.stim_index is None else {"stim_index": traces.stim_index, "stim_scale": traces.stim_scale}),
         "dt": np.float64(traces.manifest["dt"]),
         "t0": np.float64(traces.manifest["t0"]),
         "parameter_names": np.array(_names(traces)),
@@ -58,6 +60,8 @@ def _write_safetensors(path, traces):
         "theta": np.ascontiguousarray(traces.phys_par, np.float32),
         "x": to_millivolts(traces.volts).reshape(len(traces.volts), -1),
     }
+    if traces.stim_index is not None:
+        tensors["currents"] = traces.injected.reshape(len(traces.volts), -1).astype(np.float32)
     about = {"parameter_names": _names(traces), "dt": traces.manifest["dt"], "t0": traces.manifest["t0"]}
     about["shape"] = list(traces.volts.shape[1:])
     try:

@@ -12,6 +12,7 @@ import numpy as np
 
 from nrn_mlfit import textfile
 from nrn_mlfit.errors import ShardError
+from nrn_mlfit.stimuli import Protocol
 
 FORMAT = "nrn_mlfit shard"
 FORMAT_VERSION = 2
@@ -30,6 +31,8 @@ SHARED = (
 )  # attributes from the manifest
 SHARED_JSON = ("cell", "protocol", "versions")  # those that are JSON there
 PACKING = {"shuffle": True, "compression": "gzip", "compression_opts": 1, "fletcher32": True}
+PER_SET = ("phys_par", "unit_par", "volts", "status")
+OF_A_BANK = ("stim_index", "stim_scale")  # a set, too, where there is a bank
 DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError)  # what h5py raises for a broken file
 STAMP = "nrn_mlfit shard, sha256 of all after byte 512: {}\n"
 
@@ -53,7 +56,8 @@ class Status(IntEnum):
 class Shard:
     """N sets and their traces: phys_par and unit_par (N, K), volts (N, P, S, T) int16 counts of 0.01 mV, status (N,).
 
-    `currents` (S, stop) is all that was injected up to the window's end, `attributes` the file's attributes.
+    `currents` (S, stop) is all that was injected up to the window's end, `attributes` the file's attributes. Of a bank
+    `currents` (B, S, stop) are its alternatives; set i got that of number `stim_index` (N,), times `stim_scale` (N,).
     """
 
     phys_par: np.ndarray
@@ -62,6 +66,8 @@ class Shard:
     status: np.ndarray
     currents: np.ndarray
     attributes: dict
+    stim_index: np.ndarray | None = None
+    stim_scale: np.ndarray | None = None
 
     @property
     def parameter_names(self) -> list[str]:
@@ -72,6 +78,27 @@ class Shard:
     def ok(self):
         """The rows (N,) whose simulation went well."""
         return self.status == Status.OK
+
+    @property
+    def protocol(self) -> Protocol:
+        """What the sets were simulated under."""
+        start = self.currents.shape[-1] - self.volts.shape[-1]
+        return Protocol.rebuilt(
+            self.currents, float(self.attributes["dt"]), start, json.loads(self.attributes["protocol"])
+        )
+
+    @property
+    def injected(self):
+        """What the sets got while the network looks, (N, S, T) in nA."""
+        return injected(self)
+
+
+def injected(held) -> np.ndarray:
+    """What the sets of a Shard (or of run.Traces) got while the network looks, (N, S, T) in nA."""
+    windows = held.currents[..., -held.volts.shape[-1] :]
+    if held.stim_index is None:
+        return np.broadcast_to(windows, (len(held.volts), *windows.shape))
+    return windows[held.stim_index] * held.stim_scale[:, None, None]
 
 
 def to_counts(millivolts):
@@ -109,13 +136,13 @@ def _image(shard) -> bytes:
     with h5py.File(image, "w", libver=("v110", "v110"), userblock_size=USER_BLOCK) as file:
         for key, value in shard.attributes.items():
             file.attrs[key] = np.bytes_(value.encode()) if isinstance(value, str) else value
-        start = shard.currents.shape[1] - shard.volts.shape[-1]
         for name, data in (
             ("phys_par", shard.phys_par),
             ("unit_par", shard.unit_par),
             ("status", shard.status.astype(np.uint8)),
-            ("stims", shard.currents[:, start:]),
+            ("stims", shard.currents[..., -shard.volts.shape[-1] :]),
             ("currents", shard.currents),
+            *((name, getattr(shard, name)) for name in OF_A_BANK if shard.stim_index is not None),
         ):
             file.create_dataset(name, data=data, chunks=data.shape, **PACKING)
         file.create_dataset("volts", data=shard.volts, chunks=(1, *shard.volts.shape[1:]), **PACKING)
@@ -149,7 +176,8 @@ def read(path: Path, rows: slice | list | None = None) -> Shard:
         with h5py.File(path, "r") as file:
             attributes = attributes_in(file)
             _check_format(path, attributes)
-            per_set = {name: file[name][chosen] for name in ("phys_par", "unit_par", "volts", "status")}
+            held = [*PER_SET, *(name for name in OF_A_BANK if name in file)]
+            per_set = {name: file[name][chosen] for name in held}
             return Shard(**per_set, currents=file["currents"][()], attributes=attributes)
     except DAMAGE as error:
         raise _damaged(path, error) from None

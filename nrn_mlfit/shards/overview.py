@@ -13,6 +13,7 @@ from nrn_mlfit.errors import ShardError
 from nrn_mlfit.shards import manifest as manifests
 from nrn_mlfit.shards.format import Status
 from nrn_mlfit.shards.run import Run, first_of, open_run
+from nrn_mlfit.stimuli import alternatives_in
 
 Span = tuple[int, int]  # (first, count) of sets
 
@@ -61,7 +62,7 @@ class Overview:
     @property
     def traces(self) -> int:
         """One for each set, probe and stimulus."""
-        return self.sets * len(self.manifest["cell"]["probes"]) * len(self.manifest["protocol"])
+        return self.sets * len(self.manifest["cell"]["probes"]) * len(alternatives_in(self.manifest["protocol"])[0])
 
     def lines(self) -> list[str]:
         """The overview as a person reads it; raises ShardError if run.json lacks what it should say."""
@@ -75,8 +76,7 @@ class Overview:
 
     def _rows(self):
         about, cell = self.manifest, self.manifest["cell"]
-        kinds = ", ".join(str(spec["kind"]) for spec in about["protocol"])
-        yield "cell", f"{cell['name']}, {_many(len(cell['parameters']), 'parameter')}, stimulus {kinds}"
+        yield "cell", f"{cell['name']}, {_many(len(cell['parameters']), 'parameter')}, {_stimulus(about['protocol'])}"
         yield "seed", about["seed"]
         yield "engine", f"{about['engine']}, NEURON {about['versions'].get('neuron')}, on {about['instruction_set']}"
         yield "sets", f"{ranges(self.spans)} ({_many(self.sets, 'set')} in {_many(len(self.spans), 'shard')})"
@@ -102,6 +102,15 @@ def overview(folder: Path | str) -> Overview:
         statuses.update(status.tolist())
         size += path.stat().st_size
     return Overview(run.folder, run.manifest, spans, statuses, size, unreadable)
+
+
+def _stimulus(specs) -> str:
+    alternatives = alternatives_in(specs)
+    kinds = ", ".join(dict.fromkeys(str(spec["kind"]) for held in alternatives for spec in held))
+    if not isinstance(specs, dict):
+        return f"stimulus {', '.join(str(spec['kind']) for spec in specs)}"
+    low, high = specs["amplitudes"]
+    return f"a bank of {len(alternatives)} ({kinds}), each times {low:g} to {high:g}"
 
 
 def _many(count, thing) -> str:

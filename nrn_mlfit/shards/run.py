@@ -11,7 +11,7 @@ import numpy as np
 from nrn_mlfit import textfile
 from nrn_mlfit.errors import ShardError
 from nrn_mlfit.shards import manifest as manifests
-from nrn_mlfit.shards.format import Shard, name_of, read, read_status
+from nrn_mlfit.shards.format import OF_A_BANK, Shard, injected, name_of, read, read_status
 
 PER_SET = ("phys_par", "unit_par", "volts")
 SHARD = re.compile(r"shard-(\d{10,})\.h5")
@@ -93,7 +93,8 @@ def read_manifest(path: Path) -> dict:
 class Traces:
     """All good sets of one or more runs in memory, and what they belong to.
 
-    phys_par and unit_par (N, K), volts (N, P, S, T) int16 counts, currents (S, stop).
+    phys_par and unit_par (N, K), volts (N, P, S, T) int16 counts, currents (S, stop); of a bank currents (B, S, stop),
+    stim_index and stim_scale (N,).
     """
 
     phys_par: np.ndarray
@@ -102,6 +103,13 @@ class Traces:
     currents: np.ndarray
     manifest: dict
     cell_folder: Path
+    stim_index: np.ndarray | None = None
+    stim_scale: np.ndarray | None = None
+
+    @property
+    def injected(self):
+        """What the sets got while the network looks, (N, S, T) in nA."""
+        return injected(self)
 
 
 def load_runs(folders: Sequence[Path | str], limit: int | None = None) -> Traces:
@@ -115,7 +123,8 @@ def load_runs(folders: Sequence[Path | str], limit: int | None = None) -> Traces
             break
     if not count:
         raise nothing_good(first)
-    good = {name: np.concatenate([getattr(s, name)[s.ok] for s in held])[:limit] for name in PER_SET}
+    names = [*PER_SET, *(OF_A_BANK if held[0].stim_index is not None else ())]
+    good = {name: np.concatenate([getattr(s, name)[s.ok] for s in held])[:limit] for name in names}
     return Traces(**good, currents=held[0].currents, manifest=first.manifest, cell_folder=first.cell_folder)
 
 

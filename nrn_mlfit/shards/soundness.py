@@ -13,7 +13,6 @@ from nrn_mlfit.parameters import Parameter, ParameterSpace
 from nrn_mlfit.shards.format import MISSING, Shard, Status, is_as_written, name_of, read
 from nrn_mlfit.shards.overview import Span
 from nrn_mlfit.shards.run import first_of
-from nrn_mlfit.stimuli import Protocol, Stimulus
 
 AGAIN = "give the same `nrn-mlfit simulate` command again"
 
@@ -48,7 +47,8 @@ def _contradictions(shard: Shard) -> Iterator[str]:
     """In what a shard is not what its attributes give."""
     about, cell = shard.attributes, json.loads(shard.attributes["cell"])
     space = ParameterSpace(tuple(Parameter(**{**p, "sets": tuple(p["sets"])}) for p in cell["parameters"]))
-    drawn = space.draw(int(about["seed"]), int(about["first"]), len(shard.status))
+    sets = int(about["seed"]), int(about["first"]), len(shard.status)
+    drawn = space.draw(*sets)
     if not np.array_equal(shard.unit_par, drawn):
         yield "unit_par is not what seed and set numbers draw"
     # Another processor or NumPy may round exp() otherwise in the last bit.
@@ -59,17 +59,23 @@ def _contradictions(shard: Shard) -> Iterator[str]:
     if unknown := sorted(set(shard.status.tolist()) - set(Status)):
         yield f"status {unknown[0]} is none"
     yield from _wrong_traces(shard, len(cell["probes"]))
+    yield from _wrong_currents(shard, sets)
 
 
 def _wrong_traces(shard, probes) -> Iterator[str]:
     shape = shard.volts.shape
-    if len(shape) != 4 or shape[:3] != (len(shard.status), probes, len(shard.currents)):
+    if len(shape) != 4 or shape[:3] != (len(shard.status), probes, shard.currents.shape[-2]):
         yield f"volts have the shape {shape}, which is not that of its sets, probes and stimuli"
         return
     absent = (shard.volts == MISSING).reshape(shape[0], -1)
     if absent[shard.ok].any() or not absent[~shard.ok].all():
         yield "volts are missing where the status is ok, or there where it is not"
-    dt, start = float(shard.attributes["dt"]), shard.currents.shape[1] - shape[3]
-    protocol = Protocol(tuple(Stimulus(row, dt, start, row.size, {}) for row in shard.currents))
+
+
+def _wrong_currents(shard, sets) -> Iterator[str]:
+    protocol = shard.protocol
     if protocol.digest()[:32] != shard.attributes["content_hash"][32:]:
         yield "currents are not those of its content_hash"
+    wanted = protocol.draw(*sets) if protocol.is_bank else (None, None)
+    if any(not np.array_equal(a, b) for a, b in zip((shard.stim_index, shard.stim_scale), wanted, strict=True)):
+        yield "stim_index and stim_scale are not what seed and set numbers draw"

@@ -22,6 +22,7 @@ from nrn_mlfit.shards.format import SHARED_JSON, attributes_of
 from nrn_mlfit.shards.overview import Span, ranges
 from nrn_mlfit.shards.run import SHARD, Run, first_of, open_run, read_manifest
 from nrn_mlfit.shards.soundness import AGAIN, Sound, checked
+from nrn_mlfit.stimuli import alternatives_in
 
 RESTORE = "restore it from a copy"
 FOREIGN = "does not belong to the run; take it out of the folder"
@@ -216,9 +217,10 @@ def _differences(manifest, model: CellModel) -> list[str]:
     """In what the manifest is not the one that `model` gives."""
     wanted = manifests.describe(model, manifest["seed"], manifest["sets_a_shard"], manifest.get("engine", ""))
     wanted |= {key: manifest.get(key) for key in ("instruction_set", "versions")}  # of the machine that simulated
-    for number, stimulus in enumerate(model.protocol.stimuli):
-        if stimulus.name == "file":  # the copy's samples lie in another file than those of the run: the hash tells
-            wanted["protocol"][number] = manifest["protocol"][number]
+    for ours, theirs in zip(*map(alternatives_in, (wanted["protocol"], manifest["protocol"])), strict=True):
+        for number, spec in enumerate(ours):
+            if spec["kind"] == "file":  # the copy's samples lie in another file than those of the run: the hash tells
+                ours[number] = theirs[number]
     if textfile.to_json(wanted) == textfile.to_json(manifest):
         return []
     told = list(manifests.differences(manifest, wanted)) or ["it is written differently"]

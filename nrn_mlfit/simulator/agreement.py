@@ -7,7 +7,6 @@ NEURON as the furthest of these runs has been until then. An error is in the tra
 own runs still lie together to the last digits; so an error does not pass because the cell is chaotic later.
 """
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -131,8 +130,7 @@ def excess(truth, other, runs, bounds: Bounds = DOUBLE) -> float:
 
 def _traces(session: Session, row, **changes) -> np.ndarray:
     """The window (P, S, T) mV of a set, of the session's model with some changes."""
-    session = copy.copy(session)
-    session.model = replace(session.model, **changes)
+    session = session.changed(**changes)
     protocol = session.model.protocol
     session.set(row)
     return np.stack([session.run(s)[:, protocol.start :] for s in protocol.stimuli], axis=1)

@@ -32,7 +32,8 @@ def simulate_sets(
     report: progress.Report = progress.silent,
     reduce: Reduce = single_precision,
 ) -> tuple[np.ndarray, ...]:
-    """volts (N, P, S, T) float32 in mV and status (N,) of the sets phys_par (N, K), each column in its unit.
+    """volts (N, P, S, T) float32 in mV and status (N,) of the sets phys_par (N, K), each column in its unit; with a bank the
+    rows of CellModel.rows.
 
     Where N is large, `reduce` takes the place of the traces: it gets those of a few sets, (n, P, S, T) float64 in mV,
     and gives a tuple of arrays (n, ...), which come back joined, (N, ...), with the status as the last one. The order is

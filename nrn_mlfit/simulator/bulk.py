@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +120,7 @@ def simulate(
             todo = claim.missing(folder, about, first, samples)
             if todo:
                 report(f"engine: {worker.made.told}")
-                _check(worker, model.space.to_phys(model.space.draw(seed, first, TRIED)), first, samples, report, draw)
+                _check(worker, _rows(model, seed, first, TRIED), first, samples, report, draw)
             claim.begin(model, folder, about, alone)
             return todo
 
@@ -147,10 +147,17 @@ def _announce(team, model, report):
         report("compiling the MOD files (once; they are kept)")
 
 
-def _check(worker, phys_par, first, samples, report, draw):
-    """What must be true of an engine before a run is begun, of the sets phys_par (n, K) from the first on."""
-    _check_memory(worker, phys_par[:1], phys_par[1:2], first)
-    check_engine(worker, phys_par[:samples], first, report, draw)
+def _rows(model, seed, first, count):
+    """The sets first .. first+count-1 of a seed, as rows of CellModel.rows."""
+    return model.rows(
+        model.space.to_phys(model.space.draw(seed, first, count)), *model.protocol.draw(seed, first, count)
+    )
+
+
+def _check(worker, rows, first, samples, report, draw):
+    """What must be true of an engine before a run is begun, of the sets `rows` from the first on."""
+    _check_memory(worker, rows[:1], rows[1:2], first)
+    check_engine(worker, rows[:samples], first, report, draw)
 
 
 def _check_memory(worker, one, other, first):
@@ -179,14 +186,15 @@ class _Maker:
 
     def make(self, piece: Piece, serve: Callable[[], object] | None, tick: Callable[[int], object]) -> Summary:
         """Simulate what a shard lacks and write it; `tick` after each chunk of sets, `serve` more often."""
-        space, protocol = self.model.space, self.model.protocol
-        unit_par = space.draw(self.manifest["seed"], piece.first, piece.count)
-        phys_par = space.to_phys(unit_par)
+        model, wanted = self.model, (self.manifest["seed"], piece.first, piece.count)
+        unit_par, bank = model.space.draw(*wanted), model.protocol.draw(*wanted)
+        phys_par = model.space.to_phys(unit_par)
+        sets = model.rows(phys_par, *bank)
         counts, status, tried = self._there(piece)
         part, todo = Summary(), np.flatnonzero(status == TODO)
         for low in range(0, len(todo), self.worker.lanes):
             rows = todo[low : low + self.worker.lanes]
-            volts, status[rows] = self.worker.run(phys_par[rows], serve)
+            volts, status[rows] = self.worker.run(sets[rows], serve)
             ok = status[rows] == Status.OK
             counts[rows[ok]] = shards.to_counts(volts[ok])
             part.add_traces(volts[ok], status[rows])
@@ -194,7 +202,8 @@ class _Maker:
         late = status == Status.TIMEOUT
         retried = bool(late.any() and tried[late].all())
         attributes = shards.attributes_of(self.manifest, piece.first, retried)
-        shard = Shard(phys_par, unit_par, counts, status, protocol.currents, attributes)
+        shard = Shard(phys_par, unit_par, counts, status, model.protocol.currents, attributes)
+        shard = replace(shard, stim_index=bank[0], stim_scale=bank[1]) if model.protocol.is_bank else shard
         shards.write(self.folder / shards.name_of(piece.first), shard)
         return part
 

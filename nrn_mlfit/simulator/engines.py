@@ -1,9 +1,10 @@
 """The engines. One has a `name`, takes up to `lanes` parameter sets at once, and turns them into traces and statuses.
 
-`engine.run(phys_par)`: volts (n, P, S, T) float mV in the window and status (n,) of the sets phys_par (n, K). What a set
-gives hangs on the set alone. `engine.made_with` says on what else the bytes hang. `engine.check(phys_par)` compares it
-with plain NEURON. AnotherCell says that a set is for plain NEURON, and the engine of no more use. An engine need not survive
-what a cell does: it runs in a worker process, and whoever asks is told how that ended.
+`engine.run(rows)`: volts (n, P, S, T) float mV in the window and status (n,) of sets, rows of `CellModel.rows`: parameters
+(n, K), and from a bank which stimuli they get. What a set gives hangs on the set alone. `engine.made_with` says on what
+else the bytes hang. `engine.check(rows)` compares it with plain NEURON. AnotherCell says that a set is for plain NEURON, and
+the engine of no more use. An engine need not survive what a cell does: it runs in a worker process, and whoever asks is told
+how that ended.
 """
 
 from typing import Protocol
@@ -25,9 +26,9 @@ class Engine(Protocol):
     lanes: int
     made_with: dict[str, str]
 
-    def run(self, phys_par): ...
+    def run(self, rows): ...
 
-    def check(self, phys_par) -> Checked | None: ...
+    def check(self, rows) -> Checked | None: ...
 
 
 def make(choice: str, precision: str, model: CellModel) -> tuple[Engine, str]:

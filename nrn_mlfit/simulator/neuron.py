@@ -24,12 +24,12 @@ class NeuronEngine:
         self.made_with: dict[str, str] = {}
         self._cell()
 
-    def check(self, phys_par) -> None:
+    def check(self, rows) -> None:
         """NEURON is what others are compared with."""
 
-    def run(self, phys_par):
-        """volts (n, P, S, T) float mV in the window and status (n,) of the sets phys_par (n, K)."""
-        pairs = [self._one(row) for row in phys_par]
+    def run(self, rows):
+        """volts (n, P, S, T) float mV in the window and status (n,) of sets, as rows (n, K) or (n, K + 2) of CellModel.rows."""
+        pairs = [self._one(*one) for one in zip(*self.model.split(np.asarray(rows)), strict=True)]
         volts, status = zip(*pairs, strict=True)
         return np.array(volts), np.array(status, np.uint8)
 
@@ -40,11 +40,11 @@ class NeuronEngine:
             self._held = session, Structure(session.cell)
         return self._held
 
-    def _one(self, row):
-        model, protocol = self.model, self.model.protocol
+    def _one(self, parameters, index, factor):
+        model, protocol = self.model, self.model.protocol.of(index, factor)
         session, structure = self._cell()
         try:
-            session.set(row)
+            session.set(parameters)
             volts = np.stack([session.run(s)[:, protocol.start :] for s in protocol.stimuli], axis=1)
             status, changed = judge(volts), structure.has_changed()
         except RuntimeError:  # what NEURON raises for an error in HOC

@@ -1,7 +1,9 @@
 """One live cell in this process: build it from its template, set its parameters, run it under a stimulus."""
 
 import contextlib
+import copy
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,12 @@ class Session:
         with self.begun(stimulus, count):
             advance((count - 1) * substeps)
         return np.array([probe.as_numpy()[::substeps] for probe in self._probes]).reshape(-1, count)
+
+    def changed(self, **changes) -> "Session":
+        """The same live cell, of a model with some changes of how it is run: v_init, protocol."""
+        other = copy.copy(self)
+        other.model = replace(self.model, **changes)
+        return other
 
     @contextlib.contextmanager
     def begun(self, stimulus: Stimulus, stop: int):

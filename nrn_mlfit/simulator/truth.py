@@ -15,20 +15,20 @@ MOST_FAILED = 8  # unless so many end the worker: each may cost it minutes
 
 def check_engine(
     worker: Worker,
-    phys_par,
+    rows,
     first: int = 0,
     report: progress.Report = progress.silent,
     draw: Callable[[Disagreement], object] | None = None,
 ):
-    """Compare a worker's engine with plain NEURON on the first 8 of the sets phys_par (n, K) that give a trace.
+    """Compare a worker's engine with plain NEURON on the first 8 sets of `rows` that give a trace.
 
     Raises EngineError where they differ, after `draw` has drawn how; `first` is the number of the first set.
     """
     engine, compared, tried, failed = worker.made.name, 0, 0, 0
     if engine == NeuronEngine.name:
         return
-    while compared < CHECKED and tried < min(len(phys_par), TRIED) and failed < MOST_FAILED:
-        some = phys_par[tried : tried + CHECKED - compared]
+    while compared < CHECKED and tried < min(len(rows), TRIED) and failed < MOST_FAILED:
+        some = rows[tried : tried + CHECKED - compared]
         found = worker.check(some)
         if found.disagreement:
             if draw:

@@ -41,7 +41,8 @@ class Worker:
     """A process that runs an engine; use it in a `with`. Make it before MPI is met, `begin` it when there is work.
 
     `engine` and `precision` are those of engines.make; once begun, `made` says what came of them. `limit`: CPU seconds
-    that one set may take; by default a chunk may take 30 times the longest so far and at least 10 s.
+    that one set may take; by default a chunk may take 30 times the longest so far and at least 10 s. Sets are rows of
+    CellModel.rows, parameters (n, K) and what a bank adds.
     """
 
     made: Ready
@@ -84,44 +85,44 @@ class Worker:
         """How many sets a chunk may have."""
         return self.made.lanes
 
-    def check(self, phys_par) -> Checked:
-        """The sets phys_par (n, K) held against plain NEURON, up to the first that is not the same there."""
-        answer = self._ask(phys_par, None, CHECK)
+    def check(self, rows) -> Checked:
+        """Sets held against plain NEURON, up to the first that is not the same there."""
+        answer = self._ask(rows, None, CHECK)
         if isinstance(answer, Done) and answer.answer:
             return answer.answer
-        if len(phys_par) == 1:  # what it does to a worker is told when it runs
+        if len(rows) == 1:  # what it does to a worker is told when it runs
             return Checked(0, failed=1)
         compared, failed = 0, 0
-        for number, row in enumerate(phys_par):
+        for number, row in enumerate(rows):
             alone = self.check(row[None])
             compared, failed = compared + alone.compared, failed + alone.failed
             if alone.disagreement:
                 return Checked(compared, replace(alone.disagreement, number=number), failed)
         return Checked(compared, failed=failed)
 
-    def run(self, phys_par, serve: Callable[[], object] | None = None):
-        """volts (n, P, S, T) float mV and status (n,) of n <= lanes sets phys_par (n, K); `serve` is called meanwhile.
+    def run(self, rows, serve: Callable[[], object] | None = None):
+        """volts (n, P, S, T) float mV and status (n,) of n <= lanes sets; `serve` is called meanwhile.
 
         The traces are valid until the next call. A set that takes the worker along has the status crashed or timeout.
         """
-        answer = self._ask(phys_par, serve)
+        answer = self._ask(rows, serve)
         if isinstance(answer, Done) and answer.answer is not None:
-            return self._volts[: len(phys_par)], answer.answer
-        if len(phys_par) > 1:
-            return self._one_by_one(phys_par, serve)
+            return self._volts[: len(rows)], answer.answer
+        if len(rows) > 1:
+            return self._one_by_one(rows, serve)
         self._volts[:1] = 0
         return self._volts[:1], np.array([answer], np.uint8)
 
-    def _one_by_one(self, phys_par, serve):
+    def _one_by_one(self, rows, serve):
         """The sets of a chunk that cannot be run together, each alone: one of them takes the worker along."""
         pairs = []
-        for row in phys_par:
+        for row in rows:
             volts, status = self.run(row[None], serve)
             pairs.append((volts.copy(), status))  # the next one writes over it
         volts, status = (np.concatenate(part) for part in zip(*pairs, strict=True))
         return volts, status
 
-    def _ask(self, phys_par, serve, question=RUN) -> Done | Status:
+    def _ask(self, rows, serve, question=RUN) -> Done | Status:
         """The answer to a chunk, or the status of its sets.
 
         A crash counts only in a worker that has done nothing before, since what a set leaves behind is not the next
@@ -129,8 +130,8 @@ class Worker:
         """
         killed = 0
         while True:
-            fresh, limit = self._fresh, self._chunk_limit(len(phys_par)) if question == RUN else self._check_limit()
-            self._connection.send((self._pid, question, np.asarray(phys_par), limit))
+            fresh, limit = self._fresh, self._chunk_limit(len(rows)) if question == RUN else self._check_limit()
+            self._connection.send((self._pid, question, np.asarray(rows), limit))
             answer = self._receive(serve, WALL_EXTRA + WALL_TIMES * limit)
             if isinstance(answer, Done):
                 self._longest, self._fresh = max(self._longest, answer.seconds if question == RUN else 0.0), False

@@ -18,6 +18,7 @@ from nrn_mlfit.simulator.lanes.engine import LaneEngine
 from nrn_mlfit.simulator.mechanisms import build
 from nrn_mlfit.simulator.neuron import NeuronEngine
 from nrn_mlfit.simulator.worker import Worker
+from nrn_mlfit.stimuli import Protocol
 
 BOUNDS = {"double": agreement.DOUBLE, "mixed": agreement.MIXED}
 PULSES = {"mainen": 0.4, "mainen_slice": 0.4, "ball_two_sticks": 0.5}  # nA, from 2 to 12 of 15 ms
@@ -468,3 +469,81 @@ def test_names_that_mean_something_to_a_compiler_or_to_us(names, precision):
 def test_two_mechanisms_whose_names_and_variables_run_together(names):
     engine, _ = engines.make("lanes", "double", names_cell(names, "LanesTogether", ["wa", "wa_b"]))
     assert_agree(engine, draws(engine, 4))
+
+
+# ---- Banks ----
+
+
+@functools.cache
+def bank_engine(name, precision="double"):
+    """The engine of a shipped cell under a bank of short steps and ramps, with two stimuli a set in the izhikevich cell."""
+    model, scale = cells.load(name), 15 if name == "izhikevich" else PULSES[name]
+    short = {"delay": 2, "duration": 10, "total": 15}
+    step, ramp = (lambda k: stimuli.step(k * scale, **short)), (lambda k: stimuli.ramp(k * scale, **short))
+    pairs = [(step(1), ramp(1)), (ramp(2), step(0.5)), (step(-0.5), step(2))]
+    held = pairs if name == "izhikevich" else [pair[:1] for pair in pairs]
+    return LaneEngine(replace(model, protocol=Protocol(held[0], tuple(held[1:]), (0.5, 1.5))), precision)
+
+
+def bank_rows(engine, count, seed=1):
+    protocol = engine.model.protocol
+    return engine.model.rows(draws(engine, count, seed), *protocol.draw(seed, 0, count))
+
+
+@pytest.mark.parametrize("precision", BOUNDS)
+@pytest.mark.parametrize(("name", "sets"), [("izhikevich", 20), ("ball_two_sticks", 18)])
+def test_sets_with_stimuli_of_their_own_agree_with_neuron(name, sets, precision):
+    """More sets than lanes; the same parameters under the first stimulus alone would be other traces."""
+    engine = bank_engine(name, precision)
+    rows = bank_rows(engine, sets)
+    assert len({int(index) for index in rows[:, -2]}) == 3
+    lanes, status = engine.run(rows)
+    truth, wanted = neuron_of(engine).run(rows)
+    assert np.array_equal(status, wanted) and (status == Status.OK).all()
+    for row, one, other in zip(rows, truth, lanes, strict=True):
+        parameters, protocol = engine.set_of(row)
+        session = engine.session.changed(protocol=protocol)
+        assert agreement.examine(session, parameters, one, other, BOUNDS[precision]).verdict != "differs"
+    assert engine.check(rows) == Checked(sets)
+    alike = neuron_of(engine).run(rows[:, :-2])[0]
+    assert np.abs(alike - truth).max() > 1
+
+
+def test_neuron_gets_the_current_that_a_set_drew():
+    """NEURON itself, with the current of the set as its only stimulus."""
+    engine = bank_engine("izhikevich")
+    rows = bank_rows(engine, 4)
+    truth, _ = neuron_of(engine).run(rows)
+    for row, volts in zip(rows, truth, strict=True):
+        parameters, protocol = engine.set_of(row)
+        alone = NeuronEngine(engine.model.under(*protocol.stimuli)).run(parameters[None])[0]
+        assert volts.tobytes() == alone[0].tobytes()
+        wanted = row[-1] * engine.model.protocol.currents[int(row[-2])]
+        assert np.array_equal(protocol.currents, wanted)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.integers(0, 31), min_size=1, max_size=32))
+@pytest.mark.parametrize(("name", "precision"), [("izhikevich", "double"), ("ball_two_sticks", "mixed")])
+def test_with_a_bank_too_a_trace_hangs_on_its_own_set_alone(name, precision, chosen):
+    engine = bank_engine(name, precision)
+    rows = bank_rows(engine, 32, seed=5)
+    whole = engine.run(rows)[0]
+    assert engine.run(rows[chosen])[0].tobytes() == whole[chosen].tobytes()
+    assert engine.run(rows[chosen[:1]])[0].tobytes() == whole[chosen[:1]].tobytes()
+
+
+def test_the_first_step_that_differs_is_found_under_the_sets_own_stimulus():
+    engine = bank_engine("ball_two_sticks")
+    row = bank_rows(engine, 3)[2]
+    steps = engine.steps // 2
+    assert engine.state_after(row, steps) == pytest.approx(engine.neuron_after(row, steps), rel=1e-9)
+    other = np.concatenate([row[:-2], [(row[-2] + 1) % 3, row[-1]]])
+    assert np.abs(engine.state_after(other, steps) - engine.neuron_after(row, steps)).max() > 1e-3
+
+
+def test_a_program_without_a_bank_takes_one_current_for_all_lanes():
+    """Its source, by whose hash runs are known, has nothing of a bank in it."""
+    assert "double initial, const double *middle" in engine_of("izhikevich").source
+    assert "wide stimulus" not in engine_of("ball_two_sticks").source
+    assert "const double *initial, const double *middle" in bank_engine("izhikevich").source

@@ -32,7 +32,7 @@ def ensemble():
             probes={"soma": "soma(0.5)"},
             voltage_range=(-80.0, 40.0),
             validation_rms=np.array([0.5, 0.02]),
-            look=lambda volts: SimpleNamespace(answers=np.array(answers)[:, None]),
+            look=lambda volts, currents: SimpleNamespace(answers=np.array(answers)[:, None]),
             score=lambda look: np.array([score]),
             signals=lambda look: {"the networks disagree": -1.0, "the voltages are odd": score},
             alarm=SimpleNamespace(threshold=1.1),

@@ -31,20 +31,21 @@ class Checked:
     failed: int = 0
 
 
-def compare_with_neuron(engine, neuron, phys_par, bounds: Bounds) -> Checked:
-    """The sets phys_par (n, K) in the lane engine and in NEURON, up to the first in which they differ by more than
+def compare_with_neuron(engine, neuron, rows, bounds: Bounds) -> Checked:
+    """Sets, as rows of CellModel.rows, in the lane engine and in NEURON, up to the first in which they differ by more than
     `bounds`, and than NEURON differs from itself where a last digit is changed."""
-    others, statuses = engine.run(phys_par)
+    others, statuses = engine.run(rows)
     compared = 0
-    for number, row in enumerate(phys_par):
+    for number, row in enumerate(rows):
         truth, status = neuron.run(row[None])
         if status[0] == statuses[number] != 0:
             continue
-        found = examine(engine.session, row, truth[0], others[number], bounds)
+        phys_par, protocol = engine.set_of(row)
+        found = examine(engine.session.changed(protocol=protocol), phys_par, truth[0], others[number], bounds)
         compared += int(status[0] == 0)
         if found.verdict == "differs" or status[0] != statuses[number]:
             began = _beginning(engine, row, bounds)
-            return Checked(compared, Disagreement(number, row, truth[0], others[number], found, began))
+            return Checked(compared, Disagreement(number, phys_par, truth[0], others[number], found, began))
     return Checked(compared)
 
 

@@ -126,14 +126,15 @@ def _publish(made, folder):
             raise
 
 
-def load(library: Path) -> ctypes.CDLL:
-    """A compiled source in this process, with the types of its functions."""
+def load(library: Path, lane_currents: bool = False) -> ctypes.CDLL:
+    """A compiled source in this process, with the types of its functions; `lane_currents`: each lane has its own current."""
     try:
         code = ctypes.CDLL(str(library))
     except OSError as error:
         raise MachineError(f"{library.parent}: does not load ({error}); delete this folder and try again") from None
     pointer = ctypes.POINTER(ctypes.c_double)
-    code.lanes_run.argtypes = [pointer, ctypes.c_double, pointer, pointer, *[ctypes.c_long] * 3, pointer]
+    initial = pointer if lane_currents else ctypes.c_double
+    code.lanes_run.argtypes = [pointer, initial, pointer, pointer, *[ctypes.c_long] * 3, pointer]
     code.lanes_run.restype = code.lanes_read.restype = None
     code.lanes_read.argtypes = [pointer]
     return code

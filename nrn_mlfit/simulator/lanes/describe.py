@@ -39,7 +39,7 @@ class Description:
 def describe(model: CellModel) -> Description:
     """The plan of a cell's engine and its source; raises Outside where there is none."""
     plan = make_plan(Session(model))
-    return Description(list(_lines(model, plan)), generate(plan))
+    return Description(list(_lines(model, plan)), generate(plan, model.protocol.is_bank))
 
 
 def _lines(model, plan) -> Iterator[str]:

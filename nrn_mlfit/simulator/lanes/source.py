@@ -9,9 +9,9 @@ SECANT = 0.001  # mV: where a current is not linear in v, NEURON takes its slope
 INDENT = "        "
 
 
-def generate(plan: Plan) -> str:
-    """The whole source; it needs vector.h and kernel.h beside it."""
-    return "\n".join([*_Source(plan).lines(), ""])
+def generate(plan: Plan, lane_currents: bool = False) -> str:
+    """The whole source; it needs vector.h and kernel.h beside it. `lane_currents`: each lane has its own current."""
+    return "\n".join([*_Source(plan, lane_currents).lines(), ""])
 
 
 CABLE = """
@@ -86,13 +86,13 @@ int lanes_count() {{ return LANES; }}
 void lanes_read(double *to) {{ memcpy(to, (const void *)&cells, {gathered} * sizeof(wide)); }}
 
 /* Run LANES cells from the gathered arrays `from` on. `middle` and `end` have the stimulus in the middle and at the end
-of each step, `initial` at the start. `to` takes the probes of all lanes at every `every`-th step from sample `first` on. */
-void lanes_run(const double *from, double initial, const double *middle, const double *end, long steps, long every,
+of each step, `initial` at the start{each}. `to` takes the probes of all lanes at every `every`-th step from sample `first` on. */
+void lanes_run(const double *from, {initial}, const double *middle, const double *end, long steps, long every,
                long first, double *to) {{
     memcpy((void *)&cells, from, {gathered} * sizeof(wide));
     const double dt = {dt};
     double t = 0;
-    start(cells, t, initial);
+    start(cells, t, {at_start});
     for (long k = 0;; k++) {{
         if (k % every == 0 && k / every >= first) {{
 {probes}
@@ -100,9 +100,9 @@ void lanes_run(const double *from, double initial, const double *middle, const d
         }}
         if (k == steps) break;
         t += 0.5 * dt;
-        matrix(cells, t, middle[k]);
+        matrix(cells, t, {in_middle});
         t += 0.5 * dt;
-        advance(cells, t, end[k]);
+        advance(cells, t, {at_end});
     }}
 }}
 }}
@@ -110,8 +110,9 @@ void lanes_run(const double *from, double initial, const double *middle, const d
 
 
 class _Source:
-    def __init__(self, plan: Plan):
-        self._plan = plan
+    def __init__(self, plan: Plan, lane_currents: bool):
+        self._plan, self._lane_currents = plan, lane_currents
+        self._current_type = "wide" if lane_currents else "double"
         self._maps: dict[tuple[int, ...], str] = {}  # which entry each instance means, where that is no plain shift
         self._functions: list[str] = []
         self._columns = {
@@ -176,7 +177,7 @@ class _Source:
         """A function that does something for all instances of a mechanism; its name."""
         name = identifier(f"{phase}.{task.group.name}")
         self._functions += [
-            f"static void {name}(Cells &c, double t, double stimulus) {{",
+            f"static void {name}(Cells &c, double t, {self._current_type} stimulus) {{",
             f"    for (int j = 0; j < {len(task.group.sites)}; j++) {{",
             *(INDENT + line for line in body),
             "    }",
@@ -201,7 +202,7 @@ class _Source:
                 return "splat_wide(t)"
             if name == task.group.driven:
                 gain = "c.gain[0] * " if "gain" in self._plan.arrays else ""
-                return f"{gain}splat_wide(stimulus)"
+                return gain + ("stimulus" if self._lane_currents else "splat_wide(stimulus)")
             array, entries = self._plan.where(task, name)
             return self._held(array, self._entry(entries))
 
@@ -259,7 +260,10 @@ class _Source:
         (word,) = block.values(reversal.value)
         name, count = f"reversal_{reversal.name}", len(reversal.entries)
         body = [*block.lines, f"{self._held(reversal.name, entry)} = splat<wide>({word});"]
-        head = [f"static void {name}(Cells &c, double, double) {{", f"    for (int j = 0; j < {count}; j++) {{"]
+        head = [
+            f"static void {name}(Cells &c, double, {self._current_type}) {{",
+            f"    for (int j = 0; j < {count}; j++) {{",
+        ]
         self._functions += [*head, *(INDENT + line for line in body), "    }", "}", ""]
         return name
 
@@ -301,7 +305,7 @@ class _Source:
         matrix = ["    begin(c);"] if self._plan.has_cable else []
         solve = ["    solve(c);"] if self._plan.has_cable else []
         first = ["    prepare(c);"] if self._plan.has_cable else []
-        arguments = "(Cells &c, double t, double stimulus)"
+        arguments = f"(Cells &c, double t, {self._current_type} stimulus)"
         return [
             f"static void start{arguments} {{", *calls(start), *first, "}", "",
             f"static void matrix{arguments} {{", *matrix, *cleared, *calls(reversals), *calls(currents), *solve, "}", "",
@@ -316,8 +320,20 @@ class _Source:
         )
         count = sum(a.count for a in plan.gathered)
         return INTERFACE.format(
-            gathered=count, probes=probes, probe_count=len(plan.probes), dt=repr(plan.dt)
+            gathered=count,
+            probes=probes,
+            probe_count=len(plan.probes),
+            dt=repr(plan.dt),
+            **self._stimulus(),
         ).splitlines()
+
+    def _stimulus(self) -> dict[str, str]:
+        """How `lanes_run` takes the stimulus: a number a step, or LANES of them."""
+        if not self._lane_currents:
+            return dict(each="", initial="double initial", at_start="initial", in_middle="middle[k]", at_end="end[k]")
+        words = [f"load_wide({at})" for at in ("initial", "middle + k * LANES", "end + k * LANES")]
+        told = {"each": ", LANES numbers each time", "initial": "const double *initial"}
+        return told | dict(zip(("at_start", "in_middle", "at_end"), words, strict=True))
 
 
 def _slope(current):

@@ -95,9 +95,10 @@ class Reader:
         """Readings of a few draws over the parameters' ranges."""
         space, protocol = self._session.model.space, self._session.model.protocol
         readings = []
-        for row in space.to_phys(space.draw(SEED, 0, DRAWS)):
+        sets = space.to_phys(space.draw(SEED, 0, DRAWS)), *protocol.draw(SEED, 0, DRAWS)
+        for row, index, factor in zip(*sets, strict=True):
             with contextlib.suppress(RuntimeError):  # HOC refuses some parameters; that is these sets' affair
-                readings.append(self.read(row, protocol.stimuli[0], protocol.stop))
+                readings.append(self.read(row, protocol.of(index, factor).stimuli[0], protocol.stop))
         if not readings:
             raise Outside(f"HOC refuses {DRAWS} draws of the parameters")
         return Survey(np.array(readings), self.where)
