@@ -39,8 +39,8 @@ def test_published_sizes_come_out(name, length, flat, thousands):
 PUBLISHED = ["335", "410", "693", "golden203", "model1"]
 
 
-def test_five_designs_ship_with_their_published_training_and_two_of_ours():
-    assert shipped_designs() == [*PUBLISHED, "residual", "residual_small"]
+def test_five_designs_ship_with_their_published_training_and_one_of_ours():
+    assert shipped_designs() == [*PUBLISHED, "residual"]
     ways = {name: load_design(name) for name in PUBLISHED}
     assert {d.name: (d.loss, d.optimizer, d.last_activation) for d in ways.values()} == {
         "335": ("mse", "nadam", "linear"),
@@ -160,7 +160,7 @@ def test_an_unknown_name_lists_what_there_is():
     with pytest.raises(DesignError) as error:
         load_design("model7")
     assert str(error.value) == (
-        "no design is called 'model7'; there are 335, 410, 693, golden203, model1, residual, residual_small, or give a file"
+        "no design is called 'model7'; there are 335, 410, 693, golden203, model1, residual, or give a file"
     )
 
 
