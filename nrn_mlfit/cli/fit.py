@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from nrn_mlfit.cli.options import any_path, command_line, ensemble_option, one_process, say
+from nrn_mlfit.cli.options import any_path, command_line, ensemble_option, one_process, reading_options, say
 
 
 @click.command()
@@ -14,10 +14,12 @@ from nrn_mlfit.cli.options import any_path, command_line, ensemble_option, one_p
 @click.option("-o", "--output", type=any_path, required=True, help="New folder for the fit.")
 @click.option("--sweep", type=click.IntRange(min=0), help="Which sweep of the file (or row of a shard).")
 @click.option("--stimulus", metavar="NAME", help="What was injected, where the recording does not hold it.")
-def fit(recording, ensemble, output, sweep, stimulus):
+@reading_options
+def fit(recording, ensemble, output, sweep, stimulus, reading):
     """Fit RECORDING: parameters with their spread, a verdict, and files that open in NEURON.
 
-    RECORDING is an NWB, HDF5, npz or CSV file, a shard of simulated traces, or a folder of such files (one fit each).
+    RECORDING is an ABF, NWB, Igor, HDF5, npz, CSV or TXT file, a shard of simulated traces, or a folder of such files (one fit
+    each).
 
     \b
     Examples:
@@ -32,10 +34,11 @@ def fit(recording, ensemble, output, sweep, stimulus):
     results.check_free(output)
     held = Ensemble.load(ensemble)
     if recording.is_dir():
-        _many(held, recordings.files(recording), sweep, stimulus, output)
+        pieces = [recordings.read(path, sweep, reading) for path in recordings.files(recording)]
+        _many(held, pieces, stimulus, output)
     else:
-        piece, found = _fit(held, recordings.read(recording, sweep), stimulus)
-        _print(results.write(found, held, piece, output))
+        piece, found = _fit(held, recordings.read(recording, sweep, reading), stimulus)
+        _print(results.write(found, held, piece, output), piece.warnings)
 
 
 def _fit(ensemble, recording, stimulus):
@@ -49,28 +52,33 @@ def _fit(ensemble, recording, stimulus):
     return recording, replace(found, provenance={**found.provenance, "command": command_line()})
 
 
-def _many(ensemble, files, sweep, stimulus, output):
+def _many(ensemble, whole, stimulus, output):
     """All are fitted before anything is written, so that a recording that does not belong leaves nothing behind."""
-    from nrn_mlfit import recordings, results, textfile
+    from nrn_mlfit import results, textfile
 
-    pairs = [_fit(ensemble, recordings.read(path, sweep), stimulus) for path in files]
+    pairs = [_fit(ensemble, recording, stimulus) for recording in whole]
     done = []
-    for path, (piece, found) in zip(files, pairs, strict=True):
-        done.append(results.write(found, ensemble, piece, output / path.name))
-        say(f"{path.name}: {found.verdict}")
+    for piece, found in pairs:
+        name = Path(piece.source["file"]).name
+        done.append(results.write(found, ensemble, piece, output / name))
+        say(f"{name}: {found.verdict}")
     table = results.summary(done)
     textfile.write_atomic(output / "fits.csv", table)
     say(table.rstrip())
     say(f"one folder a recording, and this table: {output / 'fits.csv'}")
 
 
-def _print(result):
+def _print(result, of_the_recording):
     from nrn_mlfit import results
 
     for line in results.table(result):
         say(line)
     say(f"verdict: {result.fit.verdict}")
-    for line in [*result.fit.warnings, *result.comparison.lines()]:
+    for line in [
+        *result.fit.warnings,
+        *result.comparison.lines(),
+        *(f"recording: {said}" for said in of_the_recording),
+    ]:
         say(f"  {line}")
     folder = Path(result.folder)
     compile_first = "nrnivmodl mod && " if (folder / "mod").is_dir() else ""
