@@ -155,6 +155,12 @@ def test_volts_that_the_file_calls_millivolts_are_said(tmp_path):
     assert "the voltages look like volts, although the file says mV: they are taken for volts" in read.warnings
 
 
+def test_volts_that_the_file_calls_millivolts_are_mended_before_a_junction_potential_in_millivolts(tmp_path):
+    read = recordings.read(axon.plain(tmp_path / "a.abf", VOLTS / 1000), 0, Reading(junction_potential=14))
+    assert read.volts.mean() == approx(-65 - 14, abs=0.1)
+    assert "the voltages look like volts, although the file says mV: they are taken for volts" in read.warnings
+
+
 def test_voltage_clamp_is_refused(tmp_path):
     path = axon.plain(tmp_path / "a.abf", VOLTS, unit="pA")
     with says("a.abf: holds no voltage, its channels are channel 0 (pA); only current-clamp recordings are read"):
