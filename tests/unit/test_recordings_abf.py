@@ -198,6 +198,20 @@ def test_a_missing_stimulus_file_is_named_and_can_be_given(tmp_path):
     assert given.source["current"] == "given" and given.warnings == ()
 
 
+def test_of_a_stimulus_of_several_sweeps_each_is_that_of_its_own_sweep_only(tmp_path):
+    path, wave, stimulus = with_stimulus_file(tmp_path)
+    axon.plain(stimulus, np.stack([wave, 2 * wave]), unit="?")
+    assert 1e3 * recordings.read(path, 1).currents[0] == approx(2 * wave, abs=0.02)
+    read, told = (
+        recordings.read(path, 2),
+        "sine 20.abf: holds 2 sweeps of current, none for sweep 2; give one for each sweep",
+    )
+    assert read.currents is None
+    assert read.warnings == (f"its stimulus file cannot be used: {told}, or the current with --stim-from",)
+    with says(told):
+        recordings.read(path, 2, Reading(stim_from=stimulus))
+
+
 def test_a_given_stimulus_must_be_as_long_as_the_recording(tmp_path):
     path, wave, _ = with_stimulus_file(tmp_path)
     short = axon.plain(tmp_path / "short.abf", wave[None, :5000], unit="?")
