@@ -10,7 +10,7 @@ import numpy as np
 
 from nrn_mlfit import progress, recordings, stimuli
 from nrn_mlfit.errors import MlfitError, RecordingError, StimulusError
-from nrn_mlfit.recordings import Recording
+from nrn_mlfit.recordings import Recording, table
 from nrn_mlfit.recordings.changes import LENGTH_MS, SAMPLES
 from nrn_mlfit.stimuli import Protocol, Stimulus
 
@@ -103,8 +103,7 @@ def _read(path) -> list[Recording | MlfitError]:
 
 def _holds_voltage(path) -> bool:
     if path.suffix == ".csv":
-        with path.open("rb") as file:
-            return b"voltage" in file.readline().lower()
+        return table.is_one(path)
     try:
         with np.load(path, allow_pickle=False) as held:
             return bool({"volts", "voltage"} & set(held.files))

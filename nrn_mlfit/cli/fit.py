@@ -62,6 +62,8 @@ def _many(ensemble, whole, stimulus, output):
         name = Path(piece.source["file"]).name
         done.append(results.write(found, ensemble, piece, output / name))
         say(f"{name}: {found.verdict}")
+        for said in piece.warnings:
+            say(f"  recording: {said}")
     table = results.summary(done)
     textfile.write_atomic(output / "fits.csv", table)
     say(table.rstrip())

@@ -156,18 +156,24 @@ SILENT = Alarm(
 
 
 def make_alarm(look: Look) -> Alarm:
-    """The alarm by a look at traces of the training kind that no member has learned from. Half of them say what is known, the
-    other half give distances and threshold."""
+    """The alarm by a look at traces of the training kind that no member has learned from. Half of them say what is known, a
+    quarter the distances, the last quarter the threshold: what distances are made of lies nearer than others do."""
     sets = look.answers.shape[1]
     known = known_of(look[: (sets // 2) or 1])
-    own = known.signals(look[sets // 2 :])  # a lone set is both halves: it can give no alarm, but must not fail
+    own = known.signals(look[sets // 2 :])  # a lone set is all of them: it can give no alarm, but must not fail
+    quarter = len(own) // 2
+    start, unit = _tails(own[: quarter or 1])
+    return Alarm(known, start, unit, _threshold(((own[quarter:] - start) / unit).max(axis=1)))
+
+
+def _tails(own):
+    """From where on signals (N, 10) count as far out, and their mean excess there, (10,) each."""
     start = np.quantile(own, TAIL, axis=0)
     excess = [
         column[column > low].mean() - low if (column > low).any() else 0
         for column, low in zip(own.T, start, strict=True)
     ]
-    unit = np.maximum(excess, list(SIGNALS.values()))
-    return Alarm(known, start, unit, _threshold(((own - start) / unit).max(axis=1)))
+    return start, np.maximum(excess, list(SIGNALS.values()))
 
 
 def _threshold(score) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from nrn_mlfit.errors import MlfitError, RecordingError
-from nrn_mlfit.recordings import abf, current, given, hdf5, igor, npz, nwb, shard_row, table, units
+from nrn_mlfit.recordings import abf, current, given, hdf5, igor, npz, nwb, shard_row, table
 from nrn_mlfit.recordings.changes import around_change
 from nrn_mlfit.recordings.quality import Quality
 from nrn_mlfit.recordings.reading import AS_IT_IS, Reading
@@ -99,9 +99,6 @@ def _read(reader: Callable[[], Raw], number: int, reading: Reading) -> Recording
     raw = reader()
     stimulus = None if reading.stim_from is None else given.current(reading.stim_from, number, raw)
     recording = reading.applied(raw, stimulus)
-    if raw.unsure:
-        recording = units.mended(recording)
-    units.check(recording)
     return replace(recording, warnings=(*recording.warnings, *_doubts(recording)))
 
 

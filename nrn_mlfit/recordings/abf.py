@@ -81,16 +81,27 @@ def stimulus(path: Path, sweep: int, unit: str = "pA"):
     file = opened(path)
     named = [k for k, held in enumerate(file.adcUnits) if held in units.TO_NA]
     at = named[0] if named else 0
-    number = sweep if sweep < file.sweepCount else 0
+    number = _paired(sweep, file.sweepCount, path.name)
     scale = units.TO_NA[file.adcUnits[at] if named else unit]
     return _channel(file, number, at, path.name) * scale, 1e3 / file.dataRate
+
+
+def _paired(sweep, count, name) -> int:
+    """Which of `count` sweeps of a stimulus is that of a recording's sweep: a lone one is that of all."""
+    if count > 1 and sweep >= count:
+        raise RecordingError(
+            f"{name}: holds {count} sweeps of current, none for sweep {sweep}; give one for each sweep"
+        )
+    return sweep if count > 1 else 0
 
 
 def _text_stimulus(path, sweep, unit):
     try:
         file = _pyabf().ATF(path)
-        file.setSweep(sweep if sweep < file.sweepCount else 0)
+        file.setSweep(_paired(sweep, file.sweepCount, path.name))
         return np.asarray(file.sweepY, float) * units.TO_NA[unit], 1e3 / float(file.dataRate)
+    except RecordingError:
+        raise
     except DAMAGE:
         raise RecordingError(f"{path.name}: cannot be read as ATF; save it anew from Clampex") from None
 
@@ -216,7 +227,10 @@ def _from_stimulus_file(path, file, number, dac, size) -> Command:
         return Command(warnings=(told,))
     unit = abf_header.output_unit(file, dac)
     _, doubt = _to_nanoamperes(unit, f"command of output {dac}")
-    current, _ = stimulus(beside, number, unit if not doubt else "pA")
+    try:
+        current, _ = stimulus(beside, number, unit if not doubt else "pA")
+    except RecordingError as error:
+        return Command(warnings=(f"its stimulus file cannot be used: {error}, or the current with --stim-from",))
     if current.size < size:
         told = f"its stimulus file {name} holds {current.size} samples, the sweep {size}; give another with --stim-from"
         return Command(warnings=(told,))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nrn_mlfit.errors import RecordingError
-from nrn_mlfit.recordings import current
+from nrn_mlfit.recordings import current, units
 from nrn_mlfit.recordings.recording import Raw, Recording
 
 LARGEST_JUNCTION_MV = 50.0  # those of common solutions are below 20
@@ -55,13 +55,15 @@ class Reading:
         if given is not None:
             raw = replace(raw, currents=given, current=current.GIVEN, commanded=None, warnings=())
         cut = self._cut(replace(raw, volts=np.asarray(raw.volts)))
-        volts, currents = cut.volts, cut.currents
-        if self.junction_potential and volts.dtype.kind in "iuf":
-            volts = volts - self.junction_potential
+        currents = cut.currents
         if currents is not None and self.current_scale != 1 and np.asarray(currents).dtype.kind in "iuf":
             currents = np.asarray(currents) * self.current_scale
         told = (*cut.warnings, *self._twice(cut.source.get("origin", {})))
-        made = Recording(volts, currents, cut.dt, cut.name, {**cut.source, **self._changes()}, cut.truth, told)
+        made = Recording(cut.volts, currents, cut.dt, cut.name, {**cut.source, **self._changes()}, cut.truth, told)
+        made = units.mended(made) if raw.unsure else made
+        units.check(made)
+        if self.junction_potential:  # in mV, so only now: what it is subtracted from no longer looks like volts
+            made = replace(made, volts=made.volts - self.junction_potential)
         if made.currents is not None:
             made.source["current"] = cut.current or current.kind(made.currents[0], made.dt)
         return made if cut.commanded is None else _compared(made, np.asarray(cut.commanded))

@@ -296,9 +296,12 @@ def test_a_folder_of_recordings_gives_a_row_each(command, ensemble, izhikevich_r
     folder = tmp_path / "many"
     folder.mkdir()
     for row in (0, 1):
-        recordings.read(izhikevich_run / "shard-0000000000.h5", row).save(folder / f"cell{row}.npz")
-    done = command("fit", folder, "-e", ensemble, "-o", tmp_path / "fits")
+        moved = recordings.Reading(junction_potential=0.001 * row)
+        recordings.read(izhikevich_run / "shard-0000000000.h5", row, moved).save(folder / f"cell{row}.npz")
+    done = command("fit", folder, "-e", ensemble, "-o", tmp_path / "fits", "--junction-potential", 0.001)
     assert done.returncode == 0, done.stderr
+    doubt = "  recording: a junction potential of 0.001 mV was subtracted already when this piece was cut"
+    assert done.stdout.splitlines().count(doubt) == 1
     lines = (tmp_path / "fits" / "fits.csv").read_text().splitlines()
     assert lines[0].startswith("recording,a,b,c,d,verdict") and len(lines) == 3
     piece(folder / "wrong.npz", length=10)

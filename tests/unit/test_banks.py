@@ -361,6 +361,13 @@ def test_one_current_is_no_bank_and_a_stimulus_file_is_taken_as_it_is(tmp_path):
     assert scaled.is_bank and len(scaled.alternatives) == 1 and scaled.length == 3000
 
 
+def test_columns_of_other_names_count_by_their_units(tmp_path):
+    rows = (f"{0.02e-3 * k:.5f},-65,{100 * (k >= 500)}" for k in range(2000))
+    (tmp_path / "own.csv").write_text("\n".join(["Time (s),Vm (mV),I (pA)", *rows]))
+    made = banks.from_files([tmp_path / "own.csv"])
+    assert made.dt == approx(0.02) and made.windows.max() == approx(0.1) and not made.is_bank
+
+
 def test_a_current_that_is_there_twice_is_taken_once(tmp_path):
     path, lines = write_recording(tmp_path / "a.npz", [stepped(k) for k in (0.1, 0.3, 0.1)]), []
     bank = banks.from_files([path], report=lines.append)

@@ -35,6 +35,12 @@ def test_the_junction_potential_is_subtracted_and_kept(file):
     assert read.volts[0, 0] == approx(VOLTS - 14) and read.source["junction_potential_mv"] == 14
 
 
+def test_a_junction_potential_in_millivolts_hides_no_volts(tmp_path):
+    np.savez(tmp_path / "volts.npz", volts=VOLTS / 1000, current=CURRENT, dt=0.1)
+    with says("volts.npz: no voltage is beyond 0.08 mV, which looks like volts; give it in mV"):
+        recordings.read(tmp_path / "volts.npz", reading=Reading(junction_potential=14))
+
+
 def test_a_piece_that_was_corrected_says_so(file, tmp_path):
     recordings.read(file, reading=Reading(junction_potential=14, current_scale=2)).save(tmp_path / "piece.npz")
     again = recordings.read(tmp_path / "piece.npz")

@@ -155,6 +155,12 @@ def test_volts_that_the_file_calls_millivolts_are_said(tmp_path):
     assert "the voltages look like volts, although the file says mV: they are taken for volts" in read.warnings
 
 
+def test_volts_that_the_file_calls_millivolts_are_mended_before_a_junction_potential_in_millivolts(tmp_path):
+    read = recordings.read(axon.plain(tmp_path / "a.abf", VOLTS / 1000), 0, Reading(junction_potential=14))
+    assert read.volts.mean() == approx(-65 - 14, abs=0.1)
+    assert "the voltages look like volts, although the file says mV: they are taken for volts" in read.warnings
+
+
 def test_voltage_clamp_is_refused(tmp_path):
     path = axon.plain(tmp_path / "a.abf", VOLTS, unit="pA")
     with says("a.abf: holds no voltage, its channels are channel 0 (pA); only current-clamp recordings are read"):
@@ -190,6 +196,20 @@ def test_a_missing_stimulus_file_is_named_and_can_be_given(tmp_path):
     given = recordings.read(path, 0, Reading(stim_from=moved))
     assert 1e3 * given.currents[0] == approx(wave, abs=0.01)
     assert given.source["current"] == "given" and given.warnings == ()
+
+
+def test_of_a_stimulus_of_several_sweeps_each_is_that_of_its_own_sweep_only(tmp_path):
+    path, wave, stimulus = with_stimulus_file(tmp_path)
+    axon.plain(stimulus, np.stack([wave, 2 * wave]), unit="?")
+    assert 1e3 * recordings.read(path, 1).currents[0] == approx(2 * wave, abs=0.02)
+    read, told = (
+        recordings.read(path, 2),
+        "sine 20.abf: holds 2 sweeps of current, none for sweep 2; give one for each sweep",
+    )
+    assert read.currents is None
+    assert read.warnings == (f"its stimulus file cannot be used: {told}, or the current with --stim-from",)
+    with says(told):
+        recordings.read(path, 2, Reading(stim_from=stimulus))
 
 
 def test_a_given_stimulus_must_be_as_long_as_the_recording(tmp_path):
