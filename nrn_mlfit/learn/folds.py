@@ -81,6 +81,8 @@ def train(
             return _member(tasks[number], budget, checkpoints.member(number), lines.of(number, serve))
 
         team.map(make, range(settings.folds), lambda rank, result: lines.close(*result))
+        if team.rank == 0:
+            report(f"intervals and alarm, by {count(held)} traces that no network has learned from")
         return team.once(lambda: _finish(ensemble, settings, tasks, held, checkpoints))
 
 

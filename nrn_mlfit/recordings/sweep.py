@@ -93,7 +93,7 @@ def _remarks(figures: Quality):
     if figures.noise_mv is not None and quality.QUIET_NOISE_MV < figures.noise_mv <= quality.FAST_NOISE_MV:
         yield (
             f"noise of {figures.noise_mv:.3f} mV in 1.5 ms, above the {quality.QUIET_NOISE_MV:g} mV of the Allen Cell Types "
-            "Database: train with noise"
+            "Database: the alarm hears it"
         )
     if figures.holding_pa is not None and abs(figures.holding_pa) > HOLDING_PA:
         yield f"held by {figures.holding_pa:.0f} pA before the stimulus: the voltage there is not the cell's own rest"

@@ -184,10 +184,10 @@ class Finder:
 
 sys.meta_path.insert(0, Finder)
 """
-ADVANCE, MATRIX = "advance(cells, t, end[k]);", "matrix(cells, t, middle[k]);"
+ADVANCE, MATRIX = "advance(cells, t, {at_end});", "matrix(cells, t, {in_middle});"
 NUDGED = {  # the stimulus is another one in the step that ends at 6.44 ms, and nowhere else
-    "izhikevich": (ADVANCE, "advance(cells, t, end[k] + (k == 321) * 1e-2);"),
-    "short": (MATRIX, "matrix(cells, t, middle[k] + (k == 321) * 1e-3);"),
+    "izhikevich": (ADVANCE, "advance(cells, t, {at_end} + (k == 321) * 1e-2);"),
+    "short": (MATRIX, "matrix(cells, t, {in_middle} + (k == 321) * 1e-3);"),
 }
 
 
@@ -253,5 +253,5 @@ def test_a_spoiler_that_changes_nothing_is_no_reason_to_stop(command, spoiled, l
 
 
 def test_only_the_first_sets_are_checked_and_an_error_below_the_bounds_passes(command, spoiled, tmp_path):
-    env = spoiled(ADVANCE, "advance(cells, t, end[k] * (1 + 1e-15));")
+    env = spoiled(ADVANCE, "advance(cells, t, {at_end} * (1 + 1e-15));")
     assert command("simulate", "izhikevich", *WORDS, "-o", tmp_path / "run", env=env).returncode == 0

@@ -104,7 +104,7 @@ def test_remarks_that_differ_in_figures_are_one_line(tmp_path):
     rng = np.random.default_rng(3)
     current = np.where(np.arange(20000) > 10000, 100.0, 0.0)
     path = several(tmp_path, *((-70 + size * rng.standard_normal(20000), current) for size in (0.1, 0.2, 0.15)))
-    (line,) = [line for line in run(path).output.splitlines() if "train with noise" in line]
+    (line,) = [line for line in run(path).output.splitlines() if "the alarm hears it" in line]
     assert re.match(r"  sweep 0-2 \(most in 1\): noise of (0\.19|0\.2)", line)
 
 

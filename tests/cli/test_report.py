@@ -62,7 +62,7 @@ def test_a_fit_keeps_what_its_page_needs(folder, izhikevich_run):
     assert set(told["evaluation"]["r2"]) == {"a", "b", "c", "d"} and told["evaluation"]["traces"] == 20000
     assert told["made"][0].startswith("nrn-mlfit simulate izhikevich")
     assert max(held["alarm"]["signals"].values()) == pytest.approx(held["score"], rel=1e-4)
-    assert len(held["alarm"]["signals"]) == 9 and held["alarm"]["threshold"] > 0
+    assert len(held["alarm"]["signals"]) == 10 and held["alarm"]["threshold"] > 0
 
 
 def test_the_kept_traces_are_those_that_were_compared(folder):

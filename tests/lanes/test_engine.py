@@ -272,9 +272,9 @@ parameters:
 
 def warm(folder):
     """A cell whose gates (by celsius in their rates) and whose calcium reversal potential (by Nernst) hang on the temperature."""
-    (folder / "mod").mkdir(parents=True)
-    for name in ("rna", "rka", "rcat", "rcap"):
-        shutil.copy(Path(__file__).with_name("pool") / f"{name}.mod", folder / "mod")
+    shutil.copytree(
+        Path(__file__).with_name("pool"), folder / "mod"
+    )  # all: a process can hold them from one place only
     (folder / "warm.hoc").write_text(WARM)
     (folder / "warm.yaml").write_text(WARM_YAML)
     return cells.load(folder)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from nrn_mlfit import cells, shards
 from nrn_mlfit.errors import EnsembleError, MachineError
 from nrn_mlfit.learn import Ensemble, shipped, storage
+from nrn_mlfit.learn.alarm import SIGNALS
 
 MEND = "copy the whole folder again, or train again"
 
@@ -130,7 +131,7 @@ def test_a_judged_ensemble_tells_how_well_it_knows_each_parameter(small_ensemble
 def test_the_score_is_the_loudest_signal(small_ensemble, window):
     look = small_ensemble.look(window[:1])
     signals = small_ensemble.signals(look)
-    assert len(signals) == 9 and max(signals.values()) == pytest.approx(small_ensemble.score(look)[0])
+    assert len(signals) == len(SIGNALS) and max(signals.values()) == pytest.approx(small_ensemble.score(look)[0])
 
 
 def test_a_folder_in_use_is_refused(small_ensemble, tmp_path):
