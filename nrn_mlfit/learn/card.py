@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 
 GUESSING_RMS = 100 / np.sqrt(12)  # % of a range, of its middle as the answer
+NEARLY = 0.9  # of it: whatever is no better has not been learned
 
 
 def text(ensemble: "Ensemble") -> str:
@@ -134,6 +135,8 @@ def summary(ensemble: "Ensemble") -> list[str]:
     lines = [f"held-out rms error in % of the range (guessing the middle: {GUESSING_RMS:.1f})"]
     for name, rms in zip(ensemble.space.names, ensemble.validation_rms, strict=True):
         lines.append(f"  {name:<16}{rms_percent(rms):5.1f}")
+    if rms_percent(ensemble.validation_rms.min()) > NEARLY * GUESSING_RMS:
+        lines.append("hardly anything was learned: train for longer, or on more traces")
     return lines
 
 

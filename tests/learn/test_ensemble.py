@@ -360,3 +360,12 @@ def test_the_card_of_a_judged_ensemble_tells_the_verdicts(small_ensemble, tmp_pa
     assert "| tau | 51.2 | 68.4 | 41.0 | 0.83 |" in card
     assert "| a flat line | 0.876 | 54.3 | the answers lie |" in card
     assert "## How it was made\n\n    nrn-mlfit train\n" in card
+
+
+@pytest.mark.parametrize(("rms", "said"), [([0.55, 0.57], True), ([0.55, 0.3], False)])
+def test_a_training_that_learned_nothing_says_so(small_ensemble, rms, said):
+    """The middle of the range as the answer has an rms error of 1/sqrt(3), 0.577, in unit parameters."""
+    from nrn_mlfit.learn import card
+
+    lines = card.summary(replace(small_ensemble, validation_rms=np.array(rms)))
+    assert ("hardly anything was learned: train for longer, or on more traces" in lines) == said
