@@ -84,8 +84,7 @@ def _listed(file, shown, number, count):
     yield from _mixed(file, shown)
     yield from _pairing(shown)
     chosen = f" --sweep {_first_good(shown)}" if count > 1 else ""
-    if file.suffix != ".npz":  # what was cut already
-        yield f"cut a piece to fit: nrn-mlfit recording {shlex.quote(str(file))}{chosen} -o piece.npz"
+    yield f"cut a piece to fit: nrn-mlfit recording {shlex.quote(str(file))}{chosen} -o piece.npz"
 
 
 def _first_good(shown) -> int:
