@@ -138,8 +138,8 @@ class Protocol:
         return Protocol(tuple(s.times(factor) for s in self.alternatives[index])) if self.is_bank else self
 
     def difference(self, window) -> float:
-        """How far a current window (S, T) is from this one, whatever its scale: residual rms / rms, worst of S; of a bank,
-        from the alternative that is the closest."""
+        """How far a current window (S, T) is from this one, whatever its scale: residual rms / rms, worst of S; of a
+        bank, from the alternative that is the closest."""
         return min(_difference(window, stimuli) for stimuli in self.alternatives)
 
     def factors(self, window, largest_difference: float):
