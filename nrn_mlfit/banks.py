@@ -15,10 +15,7 @@ from nrn_mlfit.recordings.changes import LENGTH_MS, SAMPLES
 from nrn_mlfit.stimuli import Protocol, Stimulus
 
 AMPLITUDES = (0.8, 1.2)  # that sets of a bank of several sweeps draw their factor from
-SHORTEST_MS, LONGEST_MS = (
-    0.02,
-    0.1,
-)  # steps: below the one simulation takes long for nothing, above the other spikes are lost
+SHORTEST_MS, LONGEST_MS = 0.02, 0.1  # steps: a shorter one costs time for nothing, a longer one loses spikes
 STIMULUS_FILES = (".npz", ".csv")  # which may hold a current alone
 Window = tuple[float, float]
 

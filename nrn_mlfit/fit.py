@@ -221,10 +221,8 @@ def _scale(ensemble, recording):
     protocol = ensemble.protocol
     low, high = protocol.amplitudes
     for factors in protocol.factors(recording.currents, LARGEST_WAVEFORM_DIFFERENCE).T:
-        weakest, strongest = (
-            factors.max() / low,
-            factors.min() / high,
-        )  # of those trained on, as 1 the current is as strong
+        # What the current is to the weakest and to the strongest one that was trained on: 1 is as strong.
+        weakest, strongest = factors.max() / low, factors.min() / high
         if weakest < 1 - LARGEST_SCALE_CHANGE or strongest > 1 + LARGEST_SCALE_CHANGE:
             ratio, end = (weakest, "weakest") if weakest < 1 else (strongest, "strongest")
             yield f"the current is {ratio:.2f} times the {end if protocol.is_bank else 'one'} that was trained on"

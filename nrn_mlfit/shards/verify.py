@@ -217,10 +217,12 @@ def _differences(manifest, model: CellModel) -> list[str]:
     """In what the manifest is not the one that `model` gives."""
     wanted = manifests.describe(model, manifest["seed"], manifest["sets_a_shard"], manifest.get("engine", ""))
     wanted |= {key: manifest.get(key) for key in ("instruction_set", "versions")}  # of the machine that simulated
-    for ours, theirs in zip(*map(alternatives_in, (wanted["protocol"], manifest["protocol"])), strict=True):
-        for number, spec in enumerate(ours):
-            if spec["kind"] == "file":  # the copy's samples lie in another file than those of the run: the hash tells
-                ours[number] = theirs[number]
+    for ours, theirs in zip(*map(alternatives_in, (wanted["protocol"], manifest["protocol"])), strict=False):
+        for number, (mine, other) in enumerate(
+            zip(ours, theirs, strict=False)
+        ):  # another number of them is a difference
+            if mine["kind"] == "file":  # the copy's samples lie in another file than those of the run: the hash tells
+                ours[number] = other
     if textfile.to_json(wanted) == textfile.to_json(manifest):
         return []
     told = list(manifests.differences(manifest, wanted)) or ["it is written differently"]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest import approx
@@ -251,6 +252,15 @@ def test_what_a_bank_adds_is_verified(run, name, change, told):
     shards.write(path, replace(held, **{name: change(getattr(held, name))}))
     (problem,) = problems(run)
     assert problem.startswith(f"{path.name}: {told}")
+
+
+def test_a_copy_of_the_cell_with_fewer_alternatives_is_told_as_that(run):
+    path = next((run / "cell").glob("*.yaml"))
+    held = yaml.safe_load(path.read_text())
+    held["stimulus"]["bank"].pop()
+    path.write_text(yaml.safe_dump(held, sort_keys=False))
+    (told,) = problems(run)
+    assert told.startswith("cell/izhikevich.yaml: is not the cell that was simulated: protocol.bank.2.0.")
 
 
 def test_exports_say_what_each_set_got(run, tmp_path):
