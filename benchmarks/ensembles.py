@@ -34,7 +34,7 @@ class Recipe:
     design: str = "residual"
 
 
-RECIPES = {"mainen": Recipe(), "ball_two_sticks": Recipe(minutes=9), "izhikevich": Recipe(minutes=4)}
+RECIPES = {"mainen": Recipe(minutes=44), "ball_two_sticks": Recipe(minutes=40), "izhikevich": Recipe(minutes=15)}
 
 
 def main():
