@@ -57,18 +57,6 @@ def from_files(
     return protocol
 
 
-def as_cut(protocol: Protocol, recording: Recording) -> Recording:
-    """A whole recording brought to the sample step and the window that the protocol's were cut to from theirs; one that is
-    cut already, or too short, stays as it is."""
-    origin = protocol.stimuli[0].spec.get("origin")
-    if not origin or {"cut_ms", "origin"} & set(recording.source):
-        return recording
-    start, stop = origin["window_ms"]
-    if recording.duration < stop or (recording.dt, recording.volts.shape[-1]) == (protocol.dt, protocol.length):
-        return recording
-    return recordings.resampled(recording, protocol.dt).cut(start, stop)
-
-
 def _as_it_is(path) -> Stimulus | None:
     """The stimulus of a file that holds one current in one row, None for any other file."""
     if path.suffix in STIMULUS_FILES:

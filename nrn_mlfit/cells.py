@@ -149,7 +149,7 @@ class CellModel:
         return str(path.resolve().relative_to(self.hoc.resolve().parent)) if beside else path.name
 
 
-def load(cell: str | Path, stimulus: dict | None = None) -> CellModel:
+def load(cell: str | Path, stimulus: dict | str | None = None) -> CellModel:
     """A cell by name (shipped or of an installed package) or by the path of its cell file or the folder that holds it."""
     return read(find(cell), stimulus)
 
@@ -212,7 +212,7 @@ def shipped_folder(name: str) -> Path:
     return Path(spec.origin).parent
 
 
-def read(path: Path, stimulus: dict | None = None) -> CellModel:
+def read(path: Path, stimulus: dict | str | None = None) -> CellModel:
     """Read a cell file; `stimulus`, if given, takes the place of the file's own."""
     held = textfile.read_yaml(path)
     try:

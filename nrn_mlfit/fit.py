@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nrn_mlfit import stimuli, textfile
+from nrn_mlfit.alignment import LARGEST_WAVEFORM_DIFFERENCE, unlike
 from nrn_mlfit.errors import EnsembleError, FitError
 from nrn_mlfit.parameters import share_of_range
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from nrn_mlfit.learn import Ensemble
     from nrn_mlfit.recordings import Recording
 
-LARGEST_WAVEFORM_DIFFERENCE = 0.05  # of the current's rms: measured currents carry noise and the clamp's lag
 LARGEST_SCALE_CHANGE = 0.05  # the networks learned one scale; at 0.8 of it the usual errors no longer held
 LARGEST_MARGIN = 0.1  # in unit parameters: how far beyond its range a value may land and still count as inside
 VOLTAGE_MARGIN_MV = 1.0
@@ -98,8 +98,9 @@ def fit_recording(ensemble: "Ensemble", recording: "Recording") -> Fit:
 
     Raises EnsembleError where they do not belong together.
     """
-    check(ensemble, recording)
-    look = ensemble.look(recording.volts[None], recording.currents)
+    check(ensemble.protocol, len(ensemble.probes), recording)
+    # The networks know currents without noise: they are told the waveform that it is, at its strength.
+    look = ensemble.look(recording.volts[None], ensemble.protocol.rescaled_to(recording.currents).windows)
     answer = ensemble.answer(look).of(0)
     ends = [answer.bounds[level][side] for level in (0.68, 0.9) for side in (0, 1)]
     columns = dict(zip(NUMBERS, (answer.values, *ends, answer.spread, answer.unit_par), strict=True))
@@ -119,22 +120,25 @@ def fit_recording(ensemble: "Ensemble", recording: "Recording") -> Fit:
     warnings = (
         *_beyond(ensemble, answer.unit_par),
         *_voltages(ensemble, recording),
-        *_scale(ensemble, recording),
+        *strength(ensemble.protocol, recording),
         *_strange(ensemble, signals),
     )
     source = {"name": recording.name, **recording.source}
     return Fit(values, warnings, source, ensemble.provenance(), float(answer.score), _alarm(ensemble, signals))
 
 
-def check(ensemble: "Ensemble", recording: "Recording"):
-    """Whether the recording is of the kind that the ensemble learned from; traces of another cell are not refused."""
-    name, wanted = recording.name, ensemble.protocol
+def check(wanted: stimuli.Protocol, probes: int, recording: "Recording"):
+    """Whether a recording is under the stimulus of an ensemble, and of as many probes; traces of another cell are not refused.
+
+    Raises EnsembleError with the reason.
+    """
+    name = recording.name
     if not np.isclose(recording.dt, wanted.dt, rtol=1e-6):
         raise EnsembleError(
             f"{name}: sampled every {recording.dt:g} ms, the ensemble needs {wanted.dt:g} ms; "
             "resample the recording, or train an ensemble for this step"
         )
-    shape = (len(ensemble.probes), len(wanted.stimuli), wanted.length)
+    shape = (probes, len(wanted.stimuli), wanted.length)
     if recording.volts.shape != shape:
         raise EnsembleError(
             f"{name}: holds {_shape_words(recording.volts.shape)}, the ensemble needs {_shape_words(shape)}; "
@@ -146,11 +150,7 @@ def check(ensemble: "Ensemble", recording: "Recording"):
         )
     difference = wanted.difference(recording.currents)
     if difference > LARGEST_WAVEFORM_DIFFERENCE:
-        unlike = f"{'like none of' if wanted.is_bank else 'not'} the ensemble's {'' if wanted.is_bank else 'stimulus '}"
-        raise EnsembleError(
-            f"{name}: its current is {unlike}{wanted.name}: {_percent(difference)} of it differs in shape; "
-            "simulate and train with this current (--stimulus), or fit a recording made with that stimulus"
-        )
+        raise EnsembleError(unlike(name, wanted, difference))
 
 
 def with_stimulus(ensemble: "Ensemble", recording: "Recording", name: str) -> "Recording":
@@ -197,10 +197,6 @@ def _shape_words(shape) -> str:
     return f"{length} samples" if probes == stims == 1 else f"{probes} probes x {stims} stimuli x {length} samples"
 
 
-def _percent(fraction) -> str:
-    return "all" if not np.isfinite(fraction) or fraction > 1 else f"{100 * fraction:.0f}%"
-
-
 def _beyond(ensemble, middle):
     margin = np.minimum(ensemble.validation_rms, LARGEST_MARGIN)
     for parameter, value, slack in zip(ensemble.space.parameters, middle, margin, strict=True):
@@ -216,9 +212,8 @@ def _voltages(ensemble, recording):
         yield (f"voltages {lowest:.1f} to {highest:.1f} mV leave what was trained on, {low:.1f} to {high:.1f} mV")
 
 
-def _scale(ensemble, recording):
-    """Currents that are stronger than all of that waveform that were trained on, or weaker."""
-    protocol = ensemble.protocol
+def strength(protocol: stimuli.Protocol, recording: "Recording"):
+    """What is to be said of currents that are stronger than all of that waveform that were trained on, or weaker."""
     low, high = protocol.amplitudes
     for factors in protocol.factors(recording.currents, LARGEST_WAVEFORM_DIFFERENCE).T:
         # What the current is to the weakest and to the strongest one that was trained on: 1 is as strong.

@@ -19,11 +19,12 @@ LAYERS = {
     **dict.fromkeys(["cells", "workers"], 2),
     **dict.fromkeys(["shards", "candidates"], 3),
     **dict.fromkeys(["recordings", "simulator", "learn"], 4),
-    **dict.fromkeys(["banks", "fit", "design", "predict", "evaluate"], 5),
-    **dict.fromkeys(["export", "resimulate", "report", "doctor"], 6),
-    "results": 7,
-    "cli": 8,
-    **dict.fromkeys(["__main__", "__init__"], 9),
+    **dict.fromkeys(["banks", "alignment", "design", "predict", "evaluate"], 5),
+    "fit": 6,
+    **dict.fromkeys(["export", "resimulate", "report", "doctor", "serving"], 7),
+    "results": 8,
+    "cli": 9,
+    **dict.fromkeys(["__main__", "__init__"], 10),
 }
 DOORS = {  # library: the only places that may import it
     "neuron": ["simulator/"],

@@ -5,49 +5,102 @@ from pathlib import Path
 
 import click
 
-from nrn_mlfit.cli.options import any_path, command_line, ensemble_option, one_process, reading_options, say
+from nrn_mlfit.cli.options import any_path, command_line, one_process, reading_options, say
 
 
 @click.command()
 @click.argument("recording", type=any_path)
-@ensemble_option
+@click.option(
+    "-e",
+    "--ensemble",
+    type=any_path,
+    help="Folder of a trained ensemble, or the name of one that comes with nrn_mlfit (mainen)  [default: one that knows the "
+    "recording's stimulus]",
+)
 @click.option("-o", "--output", type=any_path, required=True, help="New folder for the fit.")
 @click.option("--sweep", type=click.IntRange(min=0), help="Which sweep of the file (or row of a shard).")
 @click.option("--stimulus", metavar="NAME", help="What was injected, where the recording does not hold it.")
+@click.option("--train", is_flag=True, help="Make an ensemble for the recording's stimulus where there is none.")
+@click.option("--cell", default="mainen_slice", show_default=True, help="The cell that --train trains for.")
 @reading_options
-def fit(recording, ensemble, output, sweep, stimulus, reading):
+def fit(recording, ensemble, output, sweep, stimulus, train, cell, reading):
     """Fit RECORDING: parameters with their spread, a verdict, and files that open in NEURON.
 
     RECORDING is an ABF, NWB, Igor, HDF5, npz, CSV or TXT file, a shard of simulated traces, or a folder of such files (one fit
-    each).
+    each). The stretch that is under the ensemble's stimulus is found in it, and resampled. Without -e an ensemble is looked for
+    that knows the stimulus; where there is none, the commands that make one are said, with the time they take on this machine.
 
     \b
     Examples:
+      nrn-mlfit fit cell7.abf --sweep 9 -o fits/cell7
+      nrn-mlfit fit ramp.abf --sweep 2 --train -o fits/ramp
       nrn-mlfit fit sweep.npz -e ensembles/mainen -o fits/cell7
       nrn-mlfit fit runs/test/shard-0000000000.h5 --sweep 12 -e ensembles/mainen -o fits/test12
       nrn-mlfit fit recordings/ -e ensembles/mainen -o fits/all
     """
     one_process("fit")
     from nrn_mlfit import recordings, results
-    from nrn_mlfit.learn import Ensemble
 
     results.check_free(output)
-    held = Ensemble.load(ensemble)
+    paths = recordings.files(recording) if recording.is_dir() else [recording]
+    pieces = [recordings.read(path, sweep, reading) for path in paths]
+    held = _ensemble(ensemble, paths[0], pieces[0], reading, (train, cell))
     if recording.is_dir():
-        pieces = [recordings.read(path, sweep, reading) for path in recordings.files(recording)]
         _many(held, pieces, stimulus, output)
     else:
-        piece, found = _fit(held, recordings.read(recording, sweep, reading), stimulus)
+        piece, found = _fit(held, pieces[0], stimulus)
         _print(results.write(found, held, piece, output), piece.warnings)
 
 
+def _ensemble(name, path, recording, reading, wish):
+    """The ensemble of that name; without one, an ensemble that serves the recording, or after --train will."""
+    from nrn_mlfit import serving
+    from nrn_mlfit.learn import Ensemble
+
+    if name:
+        return Ensemble.load(name)
+    if not (served := serving.find(recording)):
+        _make_one(path, recording, reading, *wish)
+        served = serving.find(recording)
+    first, *others = served
+    say(f"ensemble: {first}" + (f"; as well, with -e: {', '.join(others)}" if others else ""))
+    return Ensemble.load(serving.known()[first])
+
+
+def _make_one(path, recording, reading, train, cell):
+    """Make an ensemble for the stimulus in a recording, or say how and refuse."""
+    from nrn_mlfit import serving
+    from nrn_mlfit.errors import EnsembleError
+    from nrn_mlfit.recordings import Reading
+
+    name = recording.name
+    if recording.currents is None:
+        raise EnsembleError(
+            f"{name}: holds no current, so no ensemble can be looked for; give it with --stim-from, or name one with -e"
+        )
+    if recording.source["format"] == "shard" or replace(reading, junction_potential=0.0) != Reading():
+        raise EnsembleError(
+            f"{name}: no ensemble here knows its stimulus; name one with -e, or save the piece to be fitted (nrn-mlfit recording "
+            "... -o piece.npz) and fit that, to have one made"
+        )
+    plan = serving.plan(path, cell, say)
+    if train:
+        return plan.carry_out(say)
+    for line in plan.lines:
+        say(f"  {line}")
+    raise EnsembleError(
+        f"{name}: no ensemble here knows its stimulus; the commands above make one in about {plan.time} on this "
+        "machine, and --train runs them; or name an ensemble with -e"
+    )
+
+
 def _fit(ensemble, recording, stimulus):
-    from nrn_mlfit import banks
+    from nrn_mlfit import alignment
     from nrn_mlfit import fit as fits
 
-    recording = banks.as_cut(ensemble.protocol, recording)
     if stimulus:
         recording = fits.with_stimulus(ensemble, recording, stimulus)
+    recording = alignment.aligned(ensemble.protocol, recording)
     found = fits.fit_recording(ensemble, recording)
     return recording, replace(found, provenance={**found.provenance, "command": command_line()})
 

@@ -33,7 +33,7 @@ from nrn_mlfit.cli.options import any_path, become_mpi_job, cell_argument, say
     type=any_path,
     multiple=True,
     help="A recording, or a .npz or .csv file with a current, in place of the cell's stimulus. Of several sweeps, or several "
-    "--stimulus, each set draws one.",
+    "--stimulus, each set draws one. Or `steps`: current steps of 20 to 500 pA (see `nrn-mlfit stimuli`).",
 )
 @click.option(
     "--amplitudes",
@@ -121,8 +121,11 @@ def _model(cell, files, amplitudes, window):
     """The cell under its own stimulus, or under those that were asked for."""
     from nrn_mlfit import banks, cells
     from nrn_mlfit.errors import StimulusError
+    from nrn_mlfit.stimuli import NAMED
 
-    model = cells.load(cell)
+    named = str(files[0]) if len(files) == 1 and str(files[0]) in NAMED else None
+    model = cells.load(cell, named)
+    files = () if named else files
     if files:
         return replace(model, protocol=banks.from_files(files, amplitudes, window, say))
     if window:

@@ -44,7 +44,7 @@ def stimuli(output):
 
 
 def _listed():
-    from nrn_mlfit.stimuli import KINDS, from_file
+    from nrn_mlfit.stimuli import KINDS, NAMED, from_file, make_protocol
 
     for kind, make in {**KINDS, "file": from_file}.items():
         yield kind
@@ -53,6 +53,10 @@ def _listed():
         yield f"  example   stimulus: {EXAMPLES[kind]}"
     yield "Scales are in nA, or in a point process' own unit. Several stimuli of one cell: a list of such lines."
     yield "A bank, of which each parameter set gets one stimulus and a factor: {bank: [...], amplitudes: [0.8, 1.2]}"
+    for name in NAMED:
+        bank = make_protocol(name)
+        yield f"By name: {name}, a {bank.name} of {bank.length * bank.dt:g} ms each, for steps of 400, 500 or more ms"
+        yield f"  in a cell file `stimulus: {name}`, or nrn-mlfit simulate mainen_slice --stimulus {name} -n 2000 -o runs/{name}"
     yield "A recorded current as the stimulus, whatever the cell file says:"
     yield "  nrn-mlfit recording cell7.nwb -o piece.npz"
     yield "  nrn-mlfit simulate mainen --stimulus piece.npz -n 2000 -o runs/piece"

@@ -7,8 +7,9 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import safetensors
@@ -29,6 +30,7 @@ from nrn_mlfit.stimuli import Protocol
 if TYPE_CHECKING:
     from nrn_mlfit.learn.ensemble import Ensemble
 
+Held = TypeVar("Held")
 CLOUD = ("mean", "basis", "rest")  # of an alarm.Cloud
 FORMAT = "nrn_mlfit ensemble"
 FORMAT_VERSION = 3
@@ -116,6 +118,16 @@ def _described(ensemble: "Ensemble") -> dict:
 
 def read(folder: Path) -> dict:
     """The fields of the Ensemble in `folder`; raises EnsembleError where a file is missing, damaged, or another."""
+    return _whole(folder, _everything)
+
+
+def read_protocol(folder: Path) -> tuple[Protocol, int]:
+    """The stimulus of the ensemble in `folder` and its number of probes, without the networks; raises as `read` does."""
+    return _whole(folder, lambda folder, held: (_protocol(folder, held), len(held["probes"])))
+
+
+def _whole(folder: Path, take: Callable[[Path, dict], Held]) -> Held:
+    """What `take` makes of a folder and its ensemble.json; what goes wrong is said in one sentence."""
     path = folder / "ensemble.json"
     if not path.is_file():
         raise EnsembleError(
@@ -128,8 +140,7 @@ def read(folder: Path) -> dict:
             f"{FORMAT!r} version {FORMAT_VERSION}; use the version of nrn-mlfit that wrote it"
         )
     try:
-        _check_files(folder, held["files"])
-        return _assemble(folder, held)
+        return take(folder, held)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise EnsembleError(f"{path}: damaged ({type(error).__name__}: {error}); {MEND}") from None
     except MlfitError as error:
@@ -148,7 +159,8 @@ def _check_files(folder: Path, hashes: dict[str, str]):
             raise EnsembleError(f"{folder}: {name} is not the file that was saved; {MEND}")
 
 
-def _assemble(folder: Path, held: dict) -> dict:
+def _everything(folder: Path, held: dict) -> dict:
+    _check_files(folder, held["files"])
     parameters = tuple(Parameter(**{**p, "sets": tuple(p["sets"])}) for p in held["parameters"])
     protocol = _protocol(folder, held)
     probes = {name: site for name, site in held["probes"]}

@@ -6,13 +6,14 @@ A stimulus is its samples: sample k is the current at t = k dt, linear in betwee
 """
 
 from nrn_mlfit.stimuli.files import from_file, samples
-from nrn_mlfit.stimuli.kinds import KINDS, make, make_protocol, noise, ramp, reset_chirp, step
+from nrn_mlfit.stimuli.kinds import KINDS, NAMED, make, make_protocol, noise, ramp, reset_chirp, step
 from nrn_mlfit.stimuli.protocol import AS_IT_IS, Protocol, alternatives_in
 from nrn_mlfit.stimuli.stimulus import Stimulus, waveform_difference
 
 __all__ = [
     "AS_IT_IS",
     "KINDS",
+    "NAMED",
     "Protocol",
     "Stimulus",
     "alternatives_in",

@@ -30,22 +30,32 @@ def reset_chirp(scale: float = 1.0, reset: float = 1.0) -> Stimulus:
 
 
 def step(
-    scale: float = 1.0, delay: float = 50, duration: float = 200, total: float = 300, dt: float = 0.02
+    scale: float = 1.0,
+    delay: float = 50,
+    duration: float = 200,
+    total: float = 300,
+    dt: float = 0.02,
+    lead: float = 0,
 ) -> Stimulus:
-    """`scale` nA from `delay` for `duration` ms; the window is everything, `total` ms."""
+    """`scale` nA from `delay` for `duration` ms; the window is everything, `total` ms, after `lead` ms without current."""
     time = _time(total, dt)
     unit = ((time >= delay) & (time < delay + duration)).astype(float)
-    return _whole("step", unit, scale, dt, delay=delay, duration=duration, total=total)
+    return _whole("step", unit, scale, dt, lead, delay=delay, duration=duration, total=total)
 
 
 def ramp(
-    scale: float = 1.0, delay: float = 50, duration: float = 200, total: float = 300, dt: float = 0.02
+    scale: float = 1.0,
+    delay: float = 50,
+    duration: float = 200,
+    total: float = 300,
+    dt: float = 0.02,
+    lead: float = 0,
 ) -> Stimulus:
-    """A linear rise from 0 at `delay` to `scale` nA after `duration` ms, then 0."""
+    """A linear rise from 0 at `delay` to `scale` nA after `duration` ms, then 0; before the window `lead` ms of 0."""
     time = _time(total, dt)
     inside = (time >= delay) & (time < delay + duration)
     unit = np.where(inside, (time - delay) / duration, 0.0)
-    return _whole("ramp", unit, scale, dt, delay=delay, duration=duration, total=total)
+    return _whole("ramp", unit, scale, dt, lead, delay=delay, duration=duration, total=total)
 
 
 def noise(
@@ -69,17 +79,32 @@ def noise(
         value = value * keep + np.sqrt(1 - keep**2) * draws[k]
         unit[k] = mean + value
     unit[time < delay] = 0
-    return _whole("noise", unit, scale, dt, mean=mean, tau=tau, seed=seed, delay=delay, total=total)
+    return _whole("noise", unit, scale, dt, 0, mean=mean, tau=tau, seed=seed, delay=delay, total=total)
 
 
 def _time(total, dt):
     return np.arange(round(total / dt)) * dt
 
 
-def _whole(kind, unit, scale, dt, **settings) -> Stimulus:
-    return Stimulus(scale * unit, dt, 0, unit.size, {"kind": kind, "scale": scale, **settings, "dt": dt})
+def _whole(kind, unit, scale, dt, lead, **settings) -> Stimulus:
+    """The window is all of `unit` (T,); before it nothing flows for `lead` ms, in which the cell comes to rest."""
+    held = round(lead / dt)
+    current = scale * np.concatenate([np.zeros(held), unit])
+    settings = {**settings, "dt": dt, **({"lead": lead} if held else {})}
+    return Stimulus(current, dt, held, current.size, {"kind": kind, "scale": scale, **settings})
 
 
+def _steps(durations=(500, 400, 550), scales=(0.5, 0.25, -0.25)) -> dict:
+    """The bank `steps`: what a recording of current steps holds from 50 ms before a step until 550 ms after its begin.
+
+    Steps of 500 or 400 ms, and the first part of any longer one; 20 to 500 pA, or -10 to -250 pA.
+    """
+    about = {"kind": "step", "delay": 50, "total": 600, "dt": 0.1, "lead": 100}
+    bank = [{**about, "scale": scale, "duration": duration} for duration in durations for scale in scales]
+    return {"bank": bank, "amplitudes": [0.04, 1.0]}
+
+
+NAMED = {"steps": _steps()}  # protocols that are asked for by name, as make_protocol takes them
 KINDS: dict[str, Callable[..., Stimulus]] = {"reset_chirp": reset_chirp, "step": step, "ramp": ramp, "noise": noise}
 
 
@@ -101,11 +126,13 @@ def make(spec: dict, folder: Path | str = ".") -> Stimulus:
     return maker(**settings) if path is None else from_file(Path(folder) / str(path), **settings, origin=origin)
 
 
-def make_protocol(described: dict | list, folder: Path | str = ".") -> Protocol:
-    """A protocol from what a cell file says under `stimulus`: a description, a list of them, or a bank of either.
+def make_protocol(described: dict | list | str, folder: Path | str = ".") -> Protocol:
+    """A protocol from what a cell file says under `stimulus`: a description, a list of them, a bank of either, or a name.
 
     A bank is {"bank": [...], "amplitudes": [low, high]}, with the amplitudes of each as it is where none are given.
     """
+    if isinstance(described, str) and described in NAMED:
+        described = NAMED[described]
     if not isinstance(described, dict) or "bank" not in described:
         return Protocol(_stimuli(described, folder))
     held, amplitudes = described["bank"], described.get("amplitudes", list(AS_IT_IS))

@@ -243,18 +243,18 @@ def piece(path, length=9000, dt=0.02, current=True):
 
 
 def test_an_ensemble_for_another_sample_step(command, ensemble, tmp_path):
+    """It is resampled, and then has another stimulus."""
     done = command("fit", piece(tmp_path / "a.npz", dt=0.05), "-e", ensemble, "-o", tmp_path / "fit")
     assert sentence(done, tmp_path / "fit") == (
-        "a.npz: sampled every 0.05 ms, the ensemble needs 0.02 ms; "
-        "resample the recording, or train an ensemble for this step"
+        "a.npz: its current is not the ensemble's stimulus reset_chirp: 94% of it differs in shape; "
+        "simulate and train with this current (--stimulus), or fit a recording made with that stimulus"
     )
 
 
 def test_an_ensemble_for_another_window(command, ensemble, tmp_path):
     done = command("fit", piece(tmp_path / "a.npz", length=500), "-e", ensemble, "-o", tmp_path / "fit")
     assert sentence(done, tmp_path / "fit") == (
-        "a.npz: holds 500 samples, the ensemble needs 9000 samples; "
-        "cut the recording to that window (`nrn-mlfit recording`)"
+        "a.npz: lasts 10 ms, the ensemble needs 180 ms; take a longer stretch (--window), or another ensemble"
     )
 
 
@@ -305,7 +305,7 @@ def test_a_folder_of_recordings_gives_a_row_each(command, ensemble, izhikevich_r
     lines = (tmp_path / "fits" / "fits.csv").read_text().splitlines()
     assert lines[0].startswith("recording,a,b,c,d,verdict") and len(lines) == 3
     piece(folder / "wrong.npz", length=10)
-    assert "holds 10 samples" in sentence(
+    assert "wrong.npz: lasts 0.2 ms" in sentence(
         command("fit", folder, "-e", ensemble, "-o", tmp_path / "again"), tmp_path / "again"
     )
 

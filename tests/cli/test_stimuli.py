@@ -21,7 +21,7 @@ def run(*words):
 
 def test_every_kind_is_listed_with_its_settings():
     assert re.findall(r"^(\w+)$", run(), re.MULTILINE) == [*stimuli.KINDS, "file"]
-    assert "  settings  scale 1 nA, delay 50 ms, duration 200 ms, total 300 ms, dt 0.02 ms\n" in run()
+    assert "  settings  scale 1 nA, delay 50 ms, duration 200 ms, total 300 ms, dt 0.02 ms, lead 0 ms\n" in run()
     assert "  settings  path (needed), scale 1 times, lead 100 ms\n" in run()
 
 

@@ -401,15 +401,3 @@ def test_files_that_hold_no_stimulus(tmp_path, held, sentence):
     with pytest.raises((RecordingError, StimulusError)) as error:
         banks.from_files([tmp_path / "a.npz"])
     assert str(error.value) == sentence
-
-
-def test_a_whole_recording_is_cut_like_the_bank_it_is_fitted_with(tmp_path):
-    write_recording(tmp_path / "a.npz", [stepped(k) for k in (0.1, 0.3)], 0.1)
-    bank = banks.from_files([tmp_path / "a.npz"])
-    whole = Recording(np.repeat(stepped(-70.0), 2), np.repeat(stepped(0.2), 2), 0.05)
-    piece = banks.as_cut(bank, whole)
-    assert (piece.dt, piece.volts.shape, piece.source["cut_ms"]) == (0.1, (1, 1, 3000), [40, 340])
-    assert bank.difference(piece.currents) < 0.02  # the filter rounds the corners
-    for kept in (whole.cut(0, 10), piece, replace(whole, source={"cut_ms": [3, 4]})):
-        assert banks.as_cut(bank, kept) is kept
-    assert banks.as_cut(make_protocol(STEPS), whole) is whole
