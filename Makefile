@@ -17,8 +17,9 @@ $(READY): setup.cfg constraints.txt
 demo: $(READY)
 	$(RUN)python examples/01_demo/demo.py
 
+# Files of tests side by side on two cores; for a look at one of them, .venv/bin/python -m pytest tests/...
 test: $(READY)
-	$(RUN)python -m pytest
+	$(RUN)python -m pytest -n 2 --dist loadfile
 
 # What a cluster does to a simulation, in full (about 10 minutes); `make test` has its short form.
 chaos: $(READY)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+if "PYTEST_XDIST_WORKER" in os.environ:  # others test beside us: a core each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 TOP = Path(__file__).parents[1]
 
 

