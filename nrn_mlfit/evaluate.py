@@ -1,7 +1,7 @@
 """How good an ensemble is on simulated traces that it has not learned from: errors, their correlation, coverage, alarms."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ BINS = 10  # of the true value, in which the error is told
 class Evaluation:
     """What came of N traces: `truth` and `middle` (N, K) in unit parameters, `members` (M, N, K), `bounds` a level -> ends
     (2, N, K) of its interval, `constant` a level -> half the width (K,) of one that is as wide for all traces, `score` (N,), and
-    the alarm's `threshold`."""
+    the alarm's `threshold`; `augmentation`, what was done to the traces, as JSON-ready values."""
 
     names: list[str]
     widths: np.ndarray  # (K,) of the ranges, in physical units; of a log range in decades
@@ -33,6 +33,7 @@ class Evaluation:
     constant: dict[float, np.ndarray]
     score: np.ndarray
     threshold: float
+    augmentation: dict = field(default_factory=dict)
 
     @property
     def middle(self):
@@ -129,10 +130,15 @@ class Evaluation:
 
 
 def evaluate(
-    ensemble: "Ensemble", folders: Sequence[Path | str], report: progress.Report = progress.silent
+    ensemble: "Ensemble",
+    folders: Sequence[Path | str],
+    report: progress.Report = progress.silent,
+    clean: bool = False,
 ) -> Evaluation:
     """Ask an ensemble about all good sets of runs of its own cell; one shard's traces are in memory at a time.
 
+    To the traces is done what was done to those that it learned from (noise, offset, ...), since intervals and alarm are
+    made for such; `clean` takes them as they are.
     Raises EnsembleError for runs of another cell, whose parameters mean something else, or under another stimulus.
     """
     runs = [shards.open_run(Path(folder)) for folder in folders]
@@ -143,7 +149,9 @@ def evaluate(
     for owner, path in ((run, path) for run in runs for path in run.shards):
         shard = owner.read(path)
         if shard.ok.any():
-            look = ensemble.look(shards.to_millivolts(shard.volts[shard.ok]), shard.injected[shard.ok])
+            counts = shard.volts[shard.ok]
+            volts = shards.to_millivolts(counts) if clean else ensemble.as_recorded(counts, shard.attributes["first"])
+            look = ensemble.look(volts, shard.injected[shard.ok])
             answers.append(look.answers)
             truth.append(shard.unit_par[shard.ok])
             score.append(ensemble.score(look))
@@ -167,6 +175,7 @@ def evaluate(
         dict(zip(bounds, ensemble.calibration.constant, strict=True)),
         np.concatenate(score),
         ensemble.alarm.threshold,
+        {} if clean else ensemble.augmentation.to_json(),
     )
 
 
@@ -192,6 +201,7 @@ def write(found: Evaluation, folder: Path):
         "traces": len(found.truth),
         "mse": float(found.mse.mean()),
         "alarms": found.alarms,
+        "augmentation": found.augmentation,
         "unconstrained": found.unconstrained,
         "truth_bins": centres.tolist(),
         "correlation": found.correlation.tolist(),

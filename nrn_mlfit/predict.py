@@ -47,6 +47,8 @@ def predict(
     runs = [shards.open_run(Path(folder)) for folder in folders]
     for run in runs:
         ensemble.check_run(run)
+    if ensemble.augmentation:
+        report(f"traces are taken as they are; the ensemble was trained for {ensemble.augmentation.told()}")
     meter = progress.Meter(sum(count for run in runs for _, count in run.spans), "traces", report)
     return write_table(path, columns(ensemble), _blocks(ensemble, runs, meter))
 

@@ -10,11 +10,14 @@ from nrn_mlfit.cli.options import any_path, ensemble_option, one_process, pictur
 @ensemble_option
 @click.option("-o", "--output", type=any_path, help="New folder for evaluation.json and pictures.")
 @pictures_option
-def evaluate(folders, ensemble, output, ending):
+@click.option("--clean", is_flag=True, help="Take the traces as they are, whatever the ensemble was trained for.")
+def evaluate(folders, ensemble, output, ending, clean):
     """Tell how good an ensemble is on the traces in the folders DIR, runs of its cell that it has not learned from.
 
     Per parameter: R2 against the middle of the range, rms error in % of the range and in its unit, how often the intervals
     hold the truth and how wide they are. Then which parameters' errors go together, and how many traces give a false alarm.
+
+    An ensemble that was trained for noise, offset, ... is judged by traces to which the same was done.
 
     \b
     Examples:
@@ -29,8 +32,8 @@ def evaluate(folders, ensemble, output, ending):
     if output:
         results.check_free(output)
     held = Ensemble.load(ensemble)
-    found = rules.evaluate(held, list(folders), say)
-    for line in _told(found):
+    found = rules.evaluate(held, list(folders), say, clean)
+    for line in [*_done_to_them(held.augmentation, clean), *_told(found)]:
         say(line)
     if output:
         _write(found, held, output, ending)
@@ -53,6 +56,14 @@ def _write(found, ensemble, output, ending):
     pictures.correlation_picture(found, correlation, f"{title}: correlation of errors")
     curves.draw(ensemble, learning)
     say(f"figures: {output / 'evaluation.json'}; pictures: {', '.join(path.name for path in drawn)}")
+
+
+def _done_to_them(augmentation, clean):
+    """What the traces are judged with, where the ensemble was trained for more than clean ones."""
+    if augmentation and clean:
+        yield f"traces as they are, though the ensemble was trained for {augmentation.told()}"
+    elif augmentation:
+        yield f"traces with what the ensemble was trained for: {augmentation.told()}"
 
 
 def _told(found):

@@ -33,7 +33,7 @@ Learning curves: learning.png.{_judged(ensemble)}
 - Traces under another stimulus, sample step or window: they are refused.{_amplitudes(ensemble.protocol)}
 - Cells other than the simulated one: it answers all the same. Look at the verdict and at the re-simulated trace.
 - Its intervals are calibrated on {ensemble.calibration.sets} simulated cells of this kind; they promise nothing for others.
-- It has seen no recording noise, no series resistance and no junction potential.{_how(ensemble)}
+{_recordings(ensemble.augmentation)}{_how(ensemble)}
 
 ## What is in this folder
 
@@ -114,6 +114,20 @@ def _amplitudes(protocol) -> str:
     low, high = protocol.amplitudes
     told = f"\n- Currents below {low:g} or above {high:g} times those of the bank: the verdict says so."
     return told if protocol.is_bank else ""
+
+
+def _recordings(augmentation) -> str:
+    """What of a real recording it has met."""
+    if not augmentation:
+        return (
+            "- Its traces were clean: it has seen no noise, offset, gain error, jitter or filter of a recording, no series\n"
+            "  resistance and no junction potential. The noise of a real recording gives the alarm for itself."
+        )
+    return (
+        f"- Its traces had what recordings have: {augmentation.told()}.\n"
+        "  So had those by which errors, intervals and alarm were made. It has seen no more than that, and no series\n"
+        "  resistance; traces without noise may give the alarm."
+    )
 
 
 def _how(ensemble) -> str:

@@ -10,6 +10,7 @@ import torch
 
 from nrn_mlfit import cells
 from nrn_mlfit.errors import EnsembleError
+from nrn_mlfit.learn.augment import Augmentation
 from nrn_mlfit.learn.scaling import FULL_COUNTS, current_counts, full_current_of
 from nrn_mlfit.shards import Run, Shard, Status, nothing_good, open_runs
 
@@ -63,6 +64,11 @@ class Corpus:
         if not self.currents:
             return volts
         return np.concatenate([volts, current_counts(shard.injected, self.full_current)], axis=1)
+
+    def as_recorded(self, counts: torch.Tensor, augmentation: Augmentation, random: torch.Generator) -> torch.Tensor:
+        """Of counts that were read those that a recording would hold; currents stay as they are."""
+        probes = len(self.manifest["cell"]["probes"])
+        return augmentation.of_counts(counts, random, self.manifest["dt"], probes, self.currents)
 
     def apart(self, counts: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
         """Of counts that were read the voltages' (n, P*S, T) int16, and of a bank the currents (n, S, T) in nA."""

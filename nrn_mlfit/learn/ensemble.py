@@ -10,6 +10,7 @@ from nrn_mlfit.errors import EnsembleError
 from nrn_mlfit.learn import shipped, storage
 from nrn_mlfit.learn.alarm import SIGNALS, SILENT, Alarm
 from nrn_mlfit.learn.answer import Answer, join_answers
+from nrn_mlfit.learn.augment import Augmentation, numbers
 from nrn_mlfit.learn.intervals import LEVELS, UNCALIBRATED, Calibration
 from nrn_mlfit.learn.look import Look, join_looks
 from nrn_mlfit.learn.networks import Design, TraceCNN
@@ -20,6 +21,7 @@ from nrn_mlfit.shards import Run, to_counts, to_millivolts
 from nrn_mlfit.stimuli import Protocol
 
 SETS_AT_ONCE = 64
+JUDGING = 2**61  # the seed of what is done to traces that it is judged by
 BLOCK = 512  # traces whose features are in memory at a time
 
 
@@ -54,6 +56,19 @@ class Ensemble:
     def weights(self) -> str:
         """How the weights are saved: float32 or float16."""
         return self.record.get("training", {}).get("weights", "float32")
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """What was done to the traces that it learned from, and to those that its intervals and alarm were made with."""
+        return Augmentation.from_json(self.record.get("training", {}).get("augmentation"))
+
+    def as_recorded(self, counts, number: int):
+        """Simulated traces, counts (N, P, S, T), with what those have that it learned from: mV, as float32; the same `number`
+        gives the same."""
+        rows = torch.from_numpy(np.asarray(counts)).flatten(1, 2)
+        random = numbers(JUDGING, number)
+        read = self.augmentation.of_counts(rows, random, self.protocol.dt, len(self.probes))
+        return to_millivolts(read.numpy()).reshape(np.shape(counts))
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -3,7 +3,7 @@
 import math
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from nrn_mlfit import cells, progress, workers
 from nrn_mlfit.errors import EnsembleError
 from nrn_mlfit.learn import storage
 from nrn_mlfit.learn.alarm import make_alarm
+from nrn_mlfit.learn.augment import Augmentation, numbers
 from nrn_mlfit.learn.checkpoint import Checkpoints, trained_of
 from nrn_mlfit.learn.corpus import Corpus, Piece, count, deal
 from nrn_mlfit.learn.devices import pick_device, pick_precision
@@ -28,6 +29,7 @@ from nrn_mlfit.shards import MV_PER_COUNT, to_millivolts
 EPOCHS = 60  # without --epochs or --minutes
 SETS_LOOKED_AT = 2000  # for the curation and the range of voltages
 SECONDS_BETWEEN_LINES = 5.0
+LOOKING, CALIBRATING = 2**62, 2**62 + 1  # seeds of what is done to traces that no member learns from
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,13 @@ class Settings:
     precision: str = "auto"
     device: str = "auto"
     weights: str = "float32"  # as they are saved; intervals and alarm are made with what is saved
+    augmentation: Augmentation = field(default_factory=Augmentation)  # what is done to the traces
+
+    def to_json(self) -> dict:
+        """JSON-ready values; of the augmentation only what is done."""
+        held = asdict(self)
+        del held["augmentation"]
+        return {**held, **({"augmentation": self.augmentation.to_json()} if self.augmentation else {})}
 
     def budget(self, turns: int) -> Budget:
         """The budget of a member; `turns` of them train one after the other."""
@@ -95,7 +104,7 @@ def _about(corpus, design, settings) -> dict:
         "traces": len(corpus),
         "shards": sorted({f"{piece.run.manifest['seed']} {piece.path.name}" for piece in corpus.pieces}),
         "design": design.to_json(),
-        "settings": asdict(settings),
+        "settings": settings.to_json(),
         "threads": torch.get_num_threads(),
     }
 
@@ -105,7 +114,7 @@ def _tasks(corpus: Corpus, design: Design, settings: Settings) -> tuple[list[Pie
     _check_cell(corpus)
     device = pick_device(settings.device)
     precision = pick_precision(settings.precision, device)
-    counts, _ = sample(corpus)
+    counts = _looked_at(corpus, settings)
     design.pooled_length(counts.shape[-1])  # a design that cannot be built says so first
     scaler = replace(fit_scaler(corpus.apart(counts)[0]), currents=corpus.currents, full_current=corpus.full_current)
     held, parts = deal(corpus.pieces, settings.folds, settings.seed)
@@ -120,9 +129,17 @@ def _tasks(corpus: Corpus, design: Design, settings: Settings) -> tuple[list[Pie
             device=device,
             precision=precision,
             batch=settings.batch,
+            augmentation=settings.augmentation,
         )
         for number in range(settings.folds)
     ]
+
+
+def _looked_at(corpus: Corpus, settings: Settings) -> torch.Tensor:
+    """The counts of a sample, as the networks will meet such traces."""
+    counts, _ = sample(corpus)
+    settings.augmentation.check(corpus.manifest["dt"], counts.shape[-1])
+    return corpus.as_recorded(counts, settings.augmentation, numbers(LOOKING, 0))
 
 
 def _check_cell(corpus: Corpus):
@@ -150,7 +167,7 @@ def _member(task: Task, budget: Budget, file, tell) -> tuple[int, History]:
 
 def _finish(folder, settings, tasks, held, checkpoints) -> Ensemble:
     """The ensemble of the members that are there, calibrated and saved; what they needed to go on is removed."""
-    counts, _ = sample(tasks[0].corpus)
+    counts = _looked_at(tasks[0].corpus, settings)
     trained = []
     for number, task in enumerate(tasks):
         kept = checkpoints.member(number).load()
@@ -168,10 +185,12 @@ def _blank(task, counts):
 
 
 def _calibrated(ensemble: Ensemble, corpus, pieces) -> Ensemble:
-    """With intervals and alarm, by sets that no member has learned from, read piece by piece."""
+    """With intervals and alarm, by sets that no member has learned from, read piece by piece; they hold for traces to which
+    was done what was done to those that were learned from."""
     seen, truth = [], []
-    for piece in pieces:
+    for number, piece in enumerate(pieces):
         counts, targets = corpus.read([piece])
+        counts = corpus.as_recorded(counts, ensemble.augmentation, numbers(CALIBRATING, number))
         volts, injected = corpus.apart(counts)
         seen.append(ensemble.look(to_millivolts(volts).reshape(-1, *ensemble.shape), injected))
         truth.append(targets.numpy())
@@ -196,7 +215,7 @@ def _put_together(trained: list[Trained], task: Task, settings, counts) -> Ensem
             **_origin(corpus.manifest, cell),
             "traces": len(corpus),
             "training": {
-                **asdict(settings),
+                **settings.to_json(),
                 "device": task.device.type,
                 "precision": task.precision,
                 "batch": task.batch_size,

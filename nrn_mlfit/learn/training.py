@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from nrn_mlfit.errors import EnsembleError
+from nrn_mlfit.learn.augment import CLEAN, Augmentation, numbers
 from nrn_mlfit.learn.averaging import Average
 from nrn_mlfit.learn.corpus import Corpus, Piece, count
 from nrn_mlfit.learn.devices import autocast
@@ -35,12 +36,13 @@ SETS_A_ROUND = 20_000  # after so many, or an epoch if that is shorter, comes a 
 SETS_AT_ONCE = 64  # when predicting
 LARGEST_GRADIENT = 1.0
 RETRY_RATE = 0.1
+SETTLING, VALIDATING = 2**63, 2**63 + 1  # of random numbers; those of the steps count from 0
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What one member is trained with: pieces to learn from and to validate on, the seed, the precision, the batch, and
-    what makes its network from design, channels, length and outputs."""
+    """What one member is trained with: pieces to learn from and to validate on, the seed, the precision, the batch, what is
+    done to its traces, and what makes its network from design, channels, length and outputs."""
 
     design: Design
     corpus: Corpus
@@ -51,7 +53,14 @@ class Task:
     device: torch.device
     precision: str = "f32"
     batch: int | None = None
+    augmentation: Augmentation = CLEAN
     make: Callable[[Design, int, int, int], TraceCNN] = TraceCNN
+
+    def as_recorded(self, counts, number: int):
+        """Counts as a recording would hold them, by random numbers of the seed and `number`."""
+        if not self.augmentation:
+            return counts
+        return self.corpus.as_recorded(counts.to(self.device), self.augmentation, numbers(self.seed, number))
 
     @property
     def batch_size(self) -> int:
@@ -148,7 +157,7 @@ class _Run:
     def __init__(self, task: Task, budget: Budget, clock: Callable[[], float]):
         self.task, self.budget, self._clock = task, budget, clock
         counts, targets = _some(task.corpus, task.validate, VALIDATED_AT_MOST)
-        self._held_out = counts, targets
+        self._held_out = task.as_recorded(counts, VALIDATING).cpu(), targets
         trace_bytes = counts[0].numel() * counts.element_size()
         self.stream = Stream(task.corpus, task.learn, task.batch_size, task.seed, trace_bytes)
         _, channels, length = counts.shape
@@ -158,7 +167,8 @@ class _Run:
         self._start()
 
     def _settle(self, counts):
-        settle(self.network, self._curated(counts[:SETTLING_SETS]))
+        counts = self.task.as_recorded(counts[:SETTLING_SETS], SETTLING)
+        settle(self.network, self._curated(counts))
         self._fresh = {name: value.clone() for name, value in self.network.state_dict().items()}
 
     def _start(self):
@@ -214,6 +224,7 @@ class _Run:
         self.network.train()
         for group in self.optimizer.param_groups:
             group["lr"] = group["share"] * self.rate * schedule(self.step, self.used)
+        counts = self.task.as_recorded(counts, self.step)
         with autocast(self.task.device, self.task.precision):
             answer = self.network(self._curated(counts))
         loss = self.network.loss(answer, targets.to(self.task.device))

@@ -15,13 +15,14 @@ from types import ModuleType
 from nrn_mlfit.errors import MlfitError, RecordingError
 from nrn_mlfit.recordings import abf, current, given, hdf5, igor, npz, nwb, shard_row, table
 from nrn_mlfit.recordings.changes import around_change
-from nrn_mlfit.recordings.quality import Quality
+from nrn_mlfit.recordings.quality import Noise, Quality, loudest
 from nrn_mlfit.recordings.reading import AS_IT_IS, Reading
 from nrn_mlfit.recordings.recording import Raw, Recording
 from nrn_mlfit.recordings.resampling import resampled
 from nrn_mlfit.recordings.sweep import Sweep, one_protocol, summaries
 
 __all__ = [
+    "Noise",
     "Quality",
     "Reading",
     "Recording",
@@ -29,6 +30,7 @@ __all__ = [
     "around_change",
     "count",
     "files",
+    "noise",
     "one_protocol",
     "read",
     "read_all",
@@ -84,6 +86,14 @@ def read_all(
 def sweeps(path, reading: Reading = AS_IT_IS) -> list[Sweep]:
     """What the sweeps of a file are, in short; raises RecordingError where the file cannot be read."""
     return summaries(read_all(path, reading))
+
+
+def noise(path, reading: Reading = AS_IT_IS) -> Noise:
+    """The noise of the loudest of a file's sweeps; raises RecordingError where it cannot be read, or tells of none."""
+    found = loudest([sweep.quality for sweep in sweeps(path, reading) if not sweep.problem])
+    if not found.mv > 0:
+        raise RecordingError(f"{path}: tells of no noise (is it simulated?); give the noise as a number in mV")
+    return found
 
 
 def files(folder) -> list[Path]:

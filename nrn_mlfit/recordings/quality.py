@@ -89,6 +89,30 @@ def measured(recording: Recording) -> Quality:
     )
 
 
+@dataclass(frozen=True)
+class Noise:
+    """The loudest of a recording's sweeps: `fast_mv`, rms within 1.5 ms, and `slow_mv`, within 500 ms. Slow noise beyond its
+    limit is left out of that, in `restless` sweeps: so much are potentials of the cell, not noise of the electrode."""
+
+    fast_mv: float
+    slow_mv: float
+    restless: int = 0
+
+    @property
+    def mv(self) -> float:
+        """The standard deviation of both."""
+        return max(self.fast_mv, self.slow_mv)
+
+
+def loudest(qualities: Sequence[Quality]) -> Noise:
+    """The noise of a recording with sweeps of these figures; 0 where they tell of none."""
+    slow = [q.slow_noise_mv for q in qualities if q.slow_noise_mv is not None]
+    quiet = [value for value in slow if value <= SLOW_NOISE_MV]
+    return Noise(
+        max((q.noise_mv or 0.0 for q in qualities), default=0.0), max(quiet, default=0.0), len(slow) - len(quiet)
+    )
+
+
 def failures(quality: Quality, protocol: str = "step") -> tuple[str, ...]:
     """Why a sweep fails by itself, each with its figure; after a ramp the membrane is not expected to be back [A]."""
     q = quality

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import socket
 
+import numpy as np
 import pytest
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -98,3 +100,36 @@ def test_too_few_traces_leave_nothing_behind(command, izhikevich_run, tmp_path):
 def test_help_has_an_example(command):
     done = command("train", "-h")
     assert done.returncode == 0 and "nrn-mlfit train runs/mainen -o ensembles/mainen --minutes 30" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--noise", "loud"], "--noise loud: is neither a number of mV nor a recording's file"),
+        (["--noise", "-1"], "noise -1 mV: choose one from 0 to 20 mV"),
+        (["--gain", "90"], "gain 90 %: choose one from 0 to 50 %"),
+        (["--lowpass", "25"], "lowpass 25 kHz: the traces hold nothing above "),
+    ],
+)
+def test_what_is_asked_of_the_electrode_and_cannot_be(command, izhikevich_run, design, tmp_path, words, said):
+    out = tmp_path / "new"
+    assert refused(command, izhikevich_run, "--design", design, "-o", out, *words).startswith(f"nrn-mlfit: {said}")
+    assert not out.exists() and not list(tmp_path.iterdir())
+
+
+def test_a_recordings_noise_is_measured_said_and_trained_for(command, izhikevich_run, design, tmp_path):
+    from nrn_mlfit.recordings import Recording
+
+    noise = np.random.default_rng(1).normal(-70, 0.3, 20_000)
+    current = np.where(np.arange(20_000) >= 10_000, 0.1, 0.0)
+    Recording(noise, current, 0.05).save(tmp_path / "cell.npz")
+    words = ["train", izhikevich_run, "--design", design, "--folds", 2, "--epochs", 1, "--noise", tmp_path / "cell.npz"]
+    done = command(*words, "-o", tmp_path / "new", env=ONE_THREAD)
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"cell.npz: noise of 0.(29|30)\d mV within 1.5 ms, 0.(29|30)\d mV within 500 ms\n", done.stdout)
+    held = json.loads((tmp_path / "new" / "ensemble.json").read_text())["record"]["training"]["augmentation"]
+    assert list(held) == ["noise"] and held["noise"] == pytest.approx(0.3, rel=0.03)
+    judged = command("evaluate", izhikevich_run, "-e", tmp_path / "new", env=ONE_THREAD)
+    assert "traces with what the ensemble was trained for: noise of 0.03 to 0." in judged.stdout
+    judged = command("evaluate", izhikevich_run, "-e", tmp_path / "new", "--clean", env=ONE_THREAD)
+    assert "traces as they are, though the ensemble was trained for noise of 0.03 to 0." in judged.stdout

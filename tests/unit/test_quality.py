@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest import approx
 
+from nrn_mlfit import recordings
+from nrn_mlfit.errors import RecordingError
 from nrn_mlfit.recordings import Recording, quality
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
@@ -225,3 +227,31 @@ def test_any_short_recording_has_figures(size, seed, dt, steps):
     current = rng.choice([0.0, 0.1, -0.2], size) if steps else rng.normal(0, 0.1, size)
     found = figures(rng.normal(-60, 30, size), np.sort(current) if seed % 2 else current, dt)
     assert np.isfinite(found.rest_mv)
+
+
+def test_the_noise_of_a_recording_is_that_of_its_loudest_sweep_without_potentials():
+    """Slow noise beyond Allen's 0.5 mV is the cell's; what is not measured says nothing."""
+    known = [(0.05, 0.2), (0.08, 0.4), (0.06, 0.7), (0.01, None), (None, None)]
+    sweeps = [quality.Quality(noise_mv=fast, slow_noise_mv=slow) for fast, slow in known]
+    found = quality.loudest(sweeps)
+    assert (found.fast_mv, found.slow_mv, found.restless, found.mv) == (0.08, 0.4, 1, 0.4)
+    assert quality.loudest([sweeps[2]]).mv == 0.06
+    assert quality.loudest([]).mv == 0
+
+
+def test_the_noise_of_a_file_is_what_was_put_there(tmp_path):
+    current = command(0.1)
+    volts = passive(current, noise=0.3)
+    Recording(volts, current, DT).save(tmp_path / "noisy.npz")
+    found = recordings.noise(tmp_path / "noisy.npz")
+    assert found.fast_mv == approx(0.3, rel=0.05) and found.slow_mv == approx(0.3, rel=0.05)
+
+
+def test_a_file_without_noise_is_one_sentence(tmp_path):
+    current = command(0.1)
+    Recording(passive(current), current, DT).save(tmp_path / "still.npz")
+    with pytest.raises(RecordingError) as error:
+        recordings.noise(tmp_path / "still.npz")
+    assert str(error.value) == (
+        f"{tmp_path / 'still.npz'}: tells of no noise (is it simulated?); give the noise as a number in mV"
+    )
