@@ -19,7 +19,7 @@ LAYERS = {
     **dict.fromkeys(["cells", "workers"], 2),
     **dict.fromkeys(["shards", "candidates"], 3),
     **dict.fromkeys(["recordings", "simulator", "learn"], 4),
-    **dict.fromkeys(["banks", "fit", "design", "predict", "evaluate"], 5),
+    **dict.fromkeys(["banks", "fit", "design", "predict", "evaluate", "drift"], 5),
     **dict.fromkeys(["export", "resimulate", "report", "doctor"], 6),
     "results": 7,
     "cli": 8,
