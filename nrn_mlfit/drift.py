@@ -64,8 +64,8 @@ def trend(times, course: Course, per: str) -> Trend | None:
     scattered = allowed * float(np.sqrt(weights @ rest**2 / (times.size - 2)))
     half = max(NORMAL_95 * allowed, _student_95(times.size - 2) * scattered)
     scale, unit = (100.0, "%") if course.scale == "log" else (1.0, course.unit)
-    found = (scale * x for x in (slope, max(allowed, scattered), slope - half, slope + half))
-    return Trend(course.name, *found, f"{unit}/{per}", abs(slope) > half)
+    slope, half, error = scale * slope, scale * half, scale * max(allowed, scattered)
+    return Trend(course.name, slope, error, slope - half, slope + half, f"{unit}/{per}", abs(slope) > half)
 
 
 def _student_95(freedom: int) -> float:

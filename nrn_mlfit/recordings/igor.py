@@ -118,9 +118,11 @@ def _text(held, name, characters) -> str:
 def _date(note: bytes) -> str:
     """The time in a wave's note, `TIME:month/day/year hours.minutes.seconds`, ISO 8601; empty where there is none."""
     match = TIME_NOTED.search(note)
+    if not match:
+        return ""
+    month, day, year, hour, minute, second = map(int, match.groups())
     try:
-        month, day, year, *clock = map(int, match.groups()) if match else ()
-        return datetime(year, month, day, *clock).isoformat()
+        return datetime(year, month, day, hour, minute, second).isoformat()
     except ValueError:
         return ""
 
