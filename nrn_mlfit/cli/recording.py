@@ -20,6 +20,7 @@ Examples:
   nrn-mlfit simulate mainen --stimulus piece.npz -n 2000 -o runs/piece
 """
 MOST_SWEEPS = 50  # in a table and on a sheet; shards hold thousands
+MOST_LEVELS = 3  # of steps, in a table
 FIGURE = re.compile(r"[-+]?\d+(?:\.\d+)?")
 COLUMNS = ("sweep", "name", "protocol", "kHz", "ms", "rest mV", "spikes", "current pA", "", "R MOhm", "tau ms", "fit?")
 
@@ -36,7 +37,7 @@ def recording(file, sweep, output, as_json, sheet, reading):
 
     FILE is ABF, NWB 2, Igor (.ibw, its current beside it in a file of the same name but for the channel), HDF5, a shard
     of simulated traces, npz (volts in mV, current in nA, dt in ms), CSV or TXT (first line: time, voltage, current,
-    with units such as `voltage (mV)`). The piece is that of --window, or at most 300 ms around the current's change.
+    with units such as `voltage (mV)`). The piece is that of --window, or at most 300 ms around the current's first step.
     """
     from nrn_mlfit import recordings
     from nrn_mlfit.errors import RecordingError
@@ -83,18 +84,34 @@ def _listed(file, shown, number, count):
     yield from _remarks("warnings", [(s.number, text) for s in shown for text in s.warnings])
     yield from _mixed(file, shown)
     yield from _pairing(shown)
-    chosen = f" --sweep {_first_good(shown)}" if count > 1 else ""
-    yield f"cut a piece to fit: nrn-mlfit recording {shlex.quote(str(file))}{chosen} -o piece.npz"
+    yield from _advice(file, shown, count)
 
 
-def _first_good(shown) -> int:
-    good = [s.number for s in shown if not s.problem and not s.fails and s.protocol != "none"]
-    return good[0] if good else shown[-1].number
+def _advice(file, shown, count):
+    """What to do next: cut a sweep that can be fitted, use a piece that is cut already, or look at why there is none."""
+    named = shlex.quote(str(file))
+    if not (good := [s for s in shown if not s.problem and not s.fails]):
+        sheet = shlex.quote(f"{file.stem}.png")
+        yield f"none of them should be fitted; see why: nrn-mlfit recording {named} --sheet {sheet}"
+    elif good[0].is_piece:
+        yield from _next_steps(named, good[0].pa is not None)
+    elif under_current := [s for s in good if s.protocol != "none"]:
+        chosen = f" --sweep {under_current[0].number}" if count > 1 else ""
+        yield f"cut a piece to fit: nrn-mlfit recording {named}{chosen} -o piece.npz"
+
+
+def _current(sweep) -> str:
+    """In pA: the levels of steps, of other currents from where to where they go."""
+    if sweep.pa is None:
+        return "none"
+    if sweep.steps_pa:
+        more = ", ..." if len(sweep.steps_pa) > MOST_LEVELS else ""
+        return ", ".join(f"{level:.1f}" for level in sweep.steps_pa[:MOST_LEVELS]) + more
+    return f"{sweep.pa[0]:.1f} to {sweep.pa[1]:.1f}"
 
 
 def _row(sweep):
     figures = sweep.quality
-    current = "none" if sweep.pa is None else f"{sweep.pa[0]:.1f} to {sweep.pa[1]:.1f}"
     rest, resistance, tau = (
         "-" if value is None else f"{value:.1f}"
         for value in (figures.rest_mv, figures.input_resistance_mohm, figures.tau_ms)
@@ -102,7 +119,7 @@ def _row(sweep):
     rate, length = f"{1 / sweep.dt:.4g}", f"{sweep.duration:g}"
     verdict = "no" if sweep.fails else "yes"
     return (
-        *(str(sweep.number), sweep.name, sweep.protocol, rate, length, rest, str(sweep.spikes), current),
+        *(str(sweep.number), sweep.name, sweep.protocol, rate, length, rest, str(sweep.spikes), _current(sweep)),
         *(sweep.current or "", resistance, tau, verdict),
     )
 
@@ -191,7 +208,7 @@ def _cut(file, number, output, reading):
     piece.save(output)
     yield from _what_was_cut(piece, output)
     yield from (f"warning: {text}" for text in piece.warnings)
-    yield from _next_steps(output, piece.currents is not None)
+    yield from _next_steps(shlex.quote(str(output)), piece.currents is not None)
 
 
 def _what_was_cut(piece, output):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nrn_mlfit.errors import RecordingError
-from nrn_mlfit.recordings import abf_header, units
+from nrn_mlfit.recordings import abf_header, starts, units
 from nrn_mlfit.recordings.current import COMMANDED, MEASURED
 from nrn_mlfit.recordings.reading import Reading
 from nrn_mlfit.recordings.recording import Raw
@@ -129,7 +129,7 @@ def _current_channel(file, name, reading) -> int | None:
 
 def _read(path, file, number, volts, current) -> Raw:
     name = f"{path.name}, sweep {number}"
-    source = {"file": str(path), "format": "ABF", "sweep": number}
+    source = {"file": str(path), "format": "ABF", "sweep": number, **_start(path, file, number)}
     voltage = _channel(file, number, volts, name) * units.TO_MV[file.adcUnits[volts]]
     command = _command(path, file, number, volts, voltage.size)
     told = list(command.warnings)
@@ -142,6 +142,14 @@ def _read(path, file, number, volts, current) -> Raw:
     commanded = command.current if command.current is not None and np.ptp(command.current) else None
     told = [*doubt, *(told if commanded is not None else ())]
     return Raw(voltage, measured, 1e3 / file.dataRate, name, source, MEASURED, commanded, tuple(told), unsure=True)
+
+
+def _start(path, file, number) -> dict:
+    try:
+        times = abf_header.starts(path, file)
+        return starts.noted(times[number] if times else None, abf_header.began(file))
+    except DAMAGE:
+        return {}
 
 
 def _channel(file, number, channel, name):

@@ -12,6 +12,7 @@ LARGEST = {92: 64, 108: 64, 124: 1024, 140: 64, 172: 64}  # entries: ADC, DAC, e
 MOST_SWEEPS = 100_000
 WHOLE_HEADER_1 = 6144  # bytes; older programs wrote 2048 and no command
 LEVEL, DURATION, EPOCHS = 21, 31, 10  # ABF_EPOCHINITLEVEL, ABF_EPOCHINITDURATION, ABF_EPOCHCOUNT
+FIRST_YEAR = 1984  # Axon's first program; what was not set is read as an earlier one
 FIELDS = {0: "level", 1: "duration"}
 
 
@@ -114,6 +115,34 @@ def user_list(path: Path, file, dac: int) -> UserList | None:
         return None
     values = tuple(map(float, file.userList or ()))
     return UserList(int(file.userListParamToVary[at]), values, bool(file.userListRepeat[at]))
+
+
+def starts(path: Path, file) -> list[float] | None:
+    """When each sweep began, s: by the synch array, in fSynchTimeUnit (us); None of a file without one."""
+    if file.abfVersion["major"] == 2:
+        held, unit = file._synchArraySection.lStart, file._protocolSection.fSynchTimeUnit
+    else:
+        unit = file._headerV1.fSynchTimeUnit
+        held = _synchronised(path, file._headerV1.lSynchArrayPtr, file._headerV1.lSynchArraySize)
+    if not unit or len(held) != file.sweepCount:
+        return None  # a unit of 0 means samples that were recorded, in which pauses do not count
+    return [1e-6 * unit * start for start in held]
+
+
+def _synchronised(path, block, count):
+    """The start of each sweep in the synch array of ABF 1: pairs of start and length."""
+    size = path.stat().st_size
+    if not (0 < block * BLOCK <= size and 0 < count <= MOST_SWEEPS and block * BLOCK + 8 * count <= size):
+        return []
+    with open(path, "rb") as file:
+        file.seek(block * BLOCK)
+        return [start for start, _ in struct.iter_unpack("<ii", file.read(8 * count))]
+
+
+def began(file) -> str:
+    """The date and time at which the file's recording began, ISO 8601; empty where its header has none."""
+    date = file.abfDateTime
+    return date.isoformat(timespec="milliseconds") if date.year >= FIRST_YEAR else ""
 
 
 def stimulus_name(file, dac: int) -> str:

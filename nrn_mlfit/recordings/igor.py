@@ -8,6 +8,7 @@ import logging
 import re
 import struct
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from nrn_mlfit.errors import RecordingError
-from nrn_mlfit.recordings import units
+from nrn_mlfit.recordings import starts, units
 from nrn_mlfit.recordings.current import MEASURED
 from nrn_mlfit.recordings.reading import Reading
 from nrn_mlfit.recordings.recording import Raw
@@ -23,6 +24,8 @@ from nrn_mlfit.recordings.recording import Raw
 SUFFIX = ".ibw"
 CHANNEL = re.compile(r"(?<![a-z])(ch(?:an(?:nel)?)?|ad|adc)_?\d+", re.IGNORECASE)
 DAMAGE = (Exception, MemoryError)  # igor2 checks little: flipped bits come up as any of Python's errors
+# The wave's own dates say when it was made or saved, often all of a folder at once; a note may have the sweep's.
+TIME_NOTED = re.compile(rb"\bTIME:(\d+)/(\d+)/(\d{4}) (\d+)[.:](\d+)[.:](\d+)\b")
 MOST_DIMENSIONS = 2
 # Of each version: the lengths that the file's header holds, and where. Source: WaveMetrics, Technical Note 003.
 LENGTHS = {2: ("2i", 2), 3: ("3i", 2), 5: ("12i", 4)}
@@ -61,6 +64,7 @@ class _Wave:
                 "2 samples"
             )
         self.columns = values.reshape(values.shape[0], -1)
+        self.since = _date(held.get("note") or b"")
 
 
 @cache
@@ -111,6 +115,18 @@ def _text(held, name, characters) -> str:
     return (longer or short).split(b"\0")[0].decode("ascii", "ignore").strip()
 
 
+def _date(note: bytes) -> str:
+    """The time in a wave's note, `TIME:month/day/year hours.minutes.seconds`, ISO 8601; empty where there is none."""
+    match = TIME_NOTED.search(note)
+    if not match:
+        return ""
+    month, day, year, hour, minute, second = map(int, match.groups())
+    try:
+        return datetime(year, month, day, hour, minute, second).isoformat()
+    except ValueError:
+        return ""
+
+
 def _siblings(path) -> list[Path]:
     """The files whose names differ from this one's in the channel's number only."""
     match = CHANNEL.search(path.stem)
@@ -159,7 +175,8 @@ def _channel(path) -> str:
 
 def _read(path, wave, number, current) -> Raw:
     name = path.name if wave.columns.shape[1] == 1 else f"{path.name}, sweep {number}"
-    source = {"file": str(path), "format": "Igor", "sweep": number}
+    known = wave.since and wave.columns.shape[1] == 1
+    source = {"file": str(path), "format": "Igor", "sweep": number, **starts.noted(0.0 if known else None, wave.since)}
     volts = wave.columns[:, number].astype(float) * units.factor(wave.unit, units.TO_MV, name)
     dt = round(wave.dt * units.factor(wave.time_unit or "s", units.TO_MS, name), 9)
     if current is None:

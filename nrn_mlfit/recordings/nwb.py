@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from nrn_mlfit.errors import RecordingError
-from nrn_mlfit.recordings import units
+from nrn_mlfit.recordings import starts, units
 from nrn_mlfit.recordings.hdf5 import bounded, opened
 from nrn_mlfit.recordings.reading import Reading
 from nrn_mlfit.recordings.recording import Raw, even_step
@@ -57,6 +57,7 @@ def _read(path, number, response, stimulus) -> Raw:
     source = {"file": str(path), "format": "NWB", "sweep": number, "series": response.path}
     with opened(path) as file:
         volts = _samples(file, response, units.TO_MV, name)
+        source |= starts.noted(volts.t0 / 1e3, _since(file))
         if stimulus is None:
             return Raw(volts.values, None, volts.dt, name, source, unsure=True)
         current = _samples(file, stimulus, units.TO_NA, name)
@@ -95,6 +96,14 @@ def _samples(file, piece, known, name) -> Samples:
     conversion, offset = data.attrs.get("conversion", 1.0), data.attrs.get("offset", 0.0)
     values = (data[part].astype(float) * float(conversion) + float(offset)) * scale
     return Samples(values, *_clock(series, piece, name))
+
+
+def _since(file) -> str:
+    """When the file's clock was 0: all its times count from there."""
+    for name in ("timestamps_reference_time", "session_start_time"):
+        if isinstance(file.get(name), h5py.Dataset) and file[name].shape == ():
+            return _text(file[name][()])
+    return ""
 
 
 def _clock(series, piece, name) -> tuple[float, float]:

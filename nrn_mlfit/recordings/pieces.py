@@ -10,6 +10,7 @@ JUMP_SIGMAS = 6.0
 JUMP_SHARE = 0.04  # of the current's whole range: smaller changes are none
 SHORTEST_MS = 2.0  # of a stretch
 LEVEL_SHARE = 0.05  # of the whole range: how far a level may stray
+SUSTAINED_MS = 20.0  # a step lasts so long: test pulses are shorter
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +88,22 @@ def _edges(moving, moves, half):
             yield at, at
         else:
             yield int(first + half), int(last - half + 1)
+
+
+def steps(current, dt: float) -> list[Stretch]:
+    """The stretches of (T,) away from the level that it begins with; without those below 20 ms where longer ones are left."""
+    parts, least = stretches(current, dt), tolerance(current, dt)
+    away = [part for part in parts[1:] if abs(part.level - parts[0].level) > least]
+    return [part for part in away if part.size * dt >= SUSTAINED_MS] or away
+
+
+def levels(parts: list[Stretch], least: float) -> list[float]:
+    """The levels of stretches in order, nA; of those that differ by less than `least` the first."""
+    found: list[float] = []
+    for part in parts:
+        if all(abs(part.level - level) > least for level in found):
+            found.append(part.level)
+    return found
 
 
 def strays(means) -> float:

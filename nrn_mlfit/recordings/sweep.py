@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from nrn_mlfit.errors import MlfitError, RecordingError
-from nrn_mlfit.recordings import protocols, quality
+from nrn_mlfit.recordings import pieces, protocols, quality
 from nrn_mlfit.recordings.quality import Quality
 from nrn_mlfit.recordings.recording import Recording
 from nrn_mlfit.spikes import spike_counts
@@ -17,6 +17,7 @@ HOLDING_PA = 5.0
 class Sweep:
     """A sweep in short: duration and dt in ms, its range in mV, and in pA where there is a current.
 
+    `steps_pa` are the levels that a current of steps takes beside the one it begins with, in order, each once.
     `current` is measured, commanded, given, or None; `current_file` where the current lies in a file of its own. `fails`
     says by what figures it is not good enough to fit. A sweep that cannot be read has a `problem` and no figures.
     """
@@ -27,6 +28,7 @@ class Sweep:
     dt: float = 0.0
     mv: tuple[float, float] | None = None
     pa: tuple[float, float] | None = None
+    steps_pa: tuple[float, ...] = ()
     protocol: str = protocols.PROTOCOLS[-1]
     spikes: int = 0
     current: str | None = None
@@ -35,6 +37,7 @@ class Sweep:
     warnings: tuple[str, ...] = ()
     problem: str = ""
     current_file: str = ""
+    is_piece: bool = False  # cut from another file already
 
     def to_dict(self) -> dict:
         """As JSON holds it, "sweep" first."""
@@ -49,6 +52,7 @@ class Sweep:
             "spikes": self.spikes if known else None,
             "current_source": self.current,
             "current_pa": None if self.pa is None else list(self.pa),
+            "steps_pa": list(self.steps_pa),
             "voltage_mv": None if self.mv is None else list(self.mv),
             "quality": asdict(self.quality) if known else None,
             "fails": list(self.fails),
@@ -74,6 +78,7 @@ def described(number: int, made: Recording | MlfitError) -> Sweep:
         made.dt,
         (float(volts.min()), float(volts.max())),
         None if currents is None else (1e3 * float(currents.min()), 1e3 * float(currents.max())),
+        _steps(currents, made.dt) if protocol == "step" else (),
         protocol,
         int(spike_counts(volts[0, 0])),
         made.source.get("current"),
@@ -81,7 +86,15 @@ def described(number: int, made: Recording | MlfitError) -> Sweep:
         () if simulated else quality.failures(figures, protocol),
         (*made.warnings, *(() if simulated else _remarks(figures))),
         current_file=made.source.get("current_file", ""),
+        is_piece="cut_ms" in made.source.get("origin", {}),
     )
+
+
+def _steps(currents, dt) -> tuple[float, ...]:
+    """The levels (pA) of a step current; `currents` is (S, T) in nA, the first is asked."""
+    first = currents[0]
+    found = pieces.levels(pieces.steps(first, dt), pieces.tolerance(first, dt))
+    return tuple(1e3 * level for level in found)
 
 
 def _simulated(made: Recording) -> bool:

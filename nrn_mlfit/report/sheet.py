@@ -14,6 +14,7 @@ MOST_SWEEPS = 50  # on one sheet
 ROWS = 6  # of panels below each other; more sweeps make more columns
 MOST_POINTS = 4000  # across a panel; of more samples the extremes are drawn
 COLOURS = "viridis"  # its yellow end is too pale for a line on white
+LAST_TICK = 0.2  # inches for half of it, right of the last column
 DARKEST, PALEST = 0.0, 0.85
 
 
@@ -28,7 +29,8 @@ def sheet_picture(path: Path, title: str, sweeps: Sequence[dict]):
     rows = -(-len(shown) // columns)
     with style():
         size = max(8.27, 4.4 * columns), 1.3 + 1.95 * rows
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=size)
+        figure.set_layout_engine("constrained", rect=(0, 0, 1 - LAST_TICK / size[0], 1))
         left_out = len(sweeps) - len(shown)
         more = f"   (the first {len(shown)}; {left_out} more)" if left_out else ""
         figure.suptitle(title + more, x=0.01, ha="left", fontsize=12, weight="bold")
@@ -41,6 +43,7 @@ def sheet_picture(path: Path, title: str, sweeps: Sequence[dict]):
             panels[2 * (k % rows)][k // rows].axis("off")
             panels[2 * (k % rows) + 1][k // rows].axis("off")
         _share(panels, rows, columns, shown)
+        _label_times(figure, panels, rows, columns, len(shown))
         save(figure, path)
 
 
@@ -81,7 +84,7 @@ def _thinned(values, dt):
 
 
 def _share(panels, rows, columns, shown):
-    """One scale for all voltages and one for all currents; labels at the left and the bottom only."""
+    """One scale for all voltages and one for all currents; labels at the left only."""
     volts = [(s["volts"].min(), s["volts"].max()) for s in shown]
     currents = [(s["currents"].min(), s["currents"].max()) for s in shown if s["currents"] is not None]
     for line, limits, label in ((0, _limits(volts), "mV"), (1, _limits(currents), "pA")):
@@ -94,13 +97,21 @@ def _share(panels, rows, columns, shown):
                     axes.set_ylabel(label)
                 elif axes.axison:
                     axes.tick_params(labelleft=False)
-    for column in range(columns):
-        last = min(rows, len(shown) - column * rows) - 1
-        panels[2 * last + 1][column].set_xlabel("time (ms)")
-    for row in range(rows):
-        for column in range(columns):
-            if row < min(rows, len(shown) - column * rows) - 1:
-                panels[2 * row + 1][column].tick_params(labelbottom=False)
+
+
+def _label_times(figure, panels, rows, columns, count):
+    """Times below each column. A short one has its times in the empty place below it, so they come after the layout, which
+    would make room for them in all columns."""
+    lowest = [panels[2 * min(rows, count - column * rows) - 1][column] for column in range(columns)]
+    for axes in panels[1::2].flat:
+        axes.tick_params(labelbottom=axes in panels[-1])
+    for axes in panels[-1]:
+        axes.set_xlabel("time (ms)")
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in lowest:
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("time (ms)")
 
 
 def _limits(ranges):

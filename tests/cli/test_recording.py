@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -11,6 +12,8 @@ from click.testing import CliRunner
 from nrn_mlfit import recordings, stimuli
 from nrn_mlfit.cli import cli
 from nrn_mlfit.errors import MlfitError
+
+TOP = Path(__file__).parents[2]
 
 
 def run(*words):
@@ -30,11 +33,11 @@ def cell7(tmp_path):
 def test_the_list_shows_every_sweep(cell7):
     assert run(cell7).output.splitlines() == [
         "cell7.npz: 1 sweep",
-        "sweep  name       protocol  kHz  ms    rest mV  spikes  current pA               R MOhm  tau ms  fit?",
-        "0      cell7.npz  step      10   1000  -70.0    1       0.0 to 200.0  commanded  -       -       no",
+        "sweep  name       protocol  kHz  ms    rest mV  spikes  current pA             R MOhm  tau ms  fit?",
+        "0      cell7.npz  step      10   1000  -70.0    1       200.0       commanded  -       -       no",
         "not good enough to fit:",
         "  sweep 0: 1 spike with a flat top: clipped by the amplifier",
-        f"cut a piece to fit: nrn-mlfit recording {cell7} -o piece.npz",
+        f"none of them should be fitted; see why: nrn-mlfit recording {cell7} --sheet cell7.png",
     ]
 
 
@@ -42,6 +45,35 @@ def test_the_list_says_where_no_current_is_stored(tmp_path):
     np.savez(tmp_path / "a.npz", volts=np.full(100, -70.0), dt=0.1)
     row = run(tmp_path / "a.npz").output.splitlines()[2].split()
     assert row == ["0", "a.npz", "none", "10", "10", "-70.0", "0", "none", "-", "-", "yes"]
+
+
+def test_only_a_sweep_that_passes_the_checks_is_proposed_for_cutting(tmp_path):
+    time = np.arange(20000) * 0.05
+    noise, current = np.random.default_rng(4).standard_normal(time.size), np.where(time > 300, 100.0, 0.0)
+    path = several(tmp_path, (-70 + noise, current), (-70 + 0.05 * noise, 0 * current), (-70 + 0.05 * noise, current))
+    assert run(path).output.splitlines()[-1] == (
+        f"cut a piece to fit: nrn-mlfit recording {path} --sweep 2 -o piece.npz"
+    )
+
+
+def test_a_piece_is_not_cut_again_but_used(tmp_path):
+    time = np.arange(20000) * 0.05
+    volts = -70 + 0.05 * np.random.default_rng(4).standard_normal(time.size)
+    out = tmp_path / "piece.npz"
+    run(several(tmp_path, (volts, np.where(time > 300, 100.0, 0.0))), "-o", out)
+    lines = run(out).output.splitlines()
+    assert lines[-1] == f"  nrn-mlfit fit {out} -e ENSEMBLE -o FIT" and not any("cut a piece" in line for line in lines)
+
+
+def test_the_current_of_steps_is_what_they_step_to(tmp_path):
+    """Not the lowest and the highest sample: noise, a test pulse of 10 ms and the holding current are no amplitude."""
+    time, rng = np.arange(20000) * 0.05, np.random.default_rng(5)
+    volts = -70 + 0.05 * rng.standard_normal(time.size)
+    current = np.select([time < 100, time < 110, time < 300, time < 500, time < 700], [-20, 300, -20, 150, -20], -100.0)
+    path = several(tmp_path, (volts, current + rng.standard_normal(time.size)))
+    (sweep,) = json.loads(run(path, "--json").output)
+    assert sweep["steps_pa"] == pytest.approx([150, -100], abs=0.5)
+    assert re.search(r"  1(50\.\d|49\.\d), -(100|99)\.\d  measured", run(path).output)
 
 
 def test_json_is_a_list_with_the_sweep_first(cell7):
@@ -78,6 +110,14 @@ def mixed(tmp_path):
     volts = -70 + 0.05 * np.random.default_rng(2).standard_normal(time.size)
     step, ramp = np.where((time > 300) & (time < 800), 100.0, 0.0), np.clip(time - 300, 0, 400)
     return several(tmp_path, (volts, step), (volts, ramp), (np.where(time > 500, np.nan, volts), step))
+
+
+def test_the_documentation_names_the_keys_of_the_json(cell7):
+    (sweep,) = json.loads(run(cell7, "--json").output)
+    text = (TOP / "docs" / "recordings.md").read_text()
+    table = text[text.index("| `sweep`, `name`") : text.index("## Formats")]
+    firsts = [line.split("|")[1] for line in table.splitlines() if line.startswith("|")]
+    assert sorted(re.findall(r"`(\w+)`", " ".join(firsts))) == sorted(sweep)
 
 
 def test_mixed_protocols_and_sweeps_that_cannot_be_read_are_said(mixed):

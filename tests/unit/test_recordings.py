@@ -99,6 +99,20 @@ def test_the_larger_step_counts_not_the_test_pulse_before_it():
     assert around_change(recording).source["cut_ms"][0] == approx(440)
 
 
+def test_the_first_step_counts_though_a_later_one_is_larger():
+    recording = stepped(onset=200, offset=400, nA=0.025, noise=0.001)
+    recording.currents[0, 6000:8000] -= 0.1
+    assert around_change(recording).source["cut_ms"][0] == approx(140, abs=0.5)
+
+
+def test_of_several_currents_the_first_that_steps_says_where():
+    first, later = stepped(onset=300), stepped(onset=500, nA=1.0)
+    both = Recording(
+        np.zeros((1, 3, 10000)), np.stack([0 * first.currents[0], later.currents[0], first.currents[0]]), 0.1
+    )
+    assert around_change(both).source["cut_ms"][0] == approx(240)
+
+
 def test_a_ramp_is_found_within_25_ms_of_its_begin():
     ramp = np.clip(np.arange(10000) * 0.1 - 300, 0, None) / 1000
     piece = around_change(Recording(np.full(10000, -70.0), ramp, 0.1))

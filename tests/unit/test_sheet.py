@@ -47,6 +47,16 @@ def test_any_number_of_sweeps_is_drawn(tmp_path, count):
     assert shown.count("FAILS") == (count > 1)
 
 
+@pytest.mark.parametrize("count", [7, 17])
+def test_a_short_column_leaves_no_gap_in_the_others(tmp_path, monkeypatch, count):
+    """All rows are equally far from each other, also the last one below the end of a column with fewer sweeps."""
+    held = []
+    monkeypatch.setattr(sheet, "save", lambda figure, path: (figure.draw_without_rendering(), held.append(figure)))
+    sheet_picture(tmp_path / "a.png", "a.abf", sweeps(count))
+    tops = sorted({round(axes.get_position().y1, 4) for axes in held[0].axes}, reverse=True)
+    assert np.ptp(np.diff(tops[::2])) < 2e-3
+
+
 def test_the_same_sweeps_give_the_same_bytes(tmp_path):
     for name in ("a.png", "b.png"):
         sheet_picture(tmp_path / name, "a.abf", sweeps(3))
