@@ -40,13 +40,13 @@ class Recipe:
 
 # What recordings have: 0.03 to 0.3 mV of noise, an electrode's offset, 1 % of gain, alignment within a
 # sample, a filter from 2 kHz on.
-RECORDED = tuple("--noise 0.3 --offset 1 --gain 1 --jitter 0.1 --lowpass 2".split())
+RECORDED = ("--noise", "0.3", "--offset", "1", "--gain", "1", "--jitter", "0.1", "--lowpass", "2")
 RECIPES = {
     "mainen": Recipe("mainen", minutes=44),
     "ball_two_sticks": Recipe("ball_two_sticks", minutes=9),
     "izhikevich": Recipe("izhikevich", minutes=15),
-    "mainen_steps": Recipe("mainen_slice", 60_000, 25, 3, stimulus="steps", faults=RECORDED),
-    "izhikevich_steps": Recipe("izhikevich_slice", 60_000, 10, 3, stimulus="steps", faults=RECORDED),
+    "mainen_steps": Recipe("mainen_slice", 60_000, 24, stimulus="steps", faults=RECORDED),
+    "izhikevich_steps": Recipe("izhikevich_slice", 60_000, 10, stimulus="steps", faults=RECORDED),
 }
 
 
