@@ -19,7 +19,7 @@ LAYERS = {
     **dict.fromkeys(["cells", "workers"], 2),
     **dict.fromkeys(["shards", "candidates"], 3),
     **dict.fromkeys(["recordings", "simulator", "learn"], 4),
-    **dict.fromkeys(["banks", "alignment", "design", "predict", "evaluate"], 5),
+    **dict.fromkeys(["banks", "alignment", "design", "predict", "evaluate", "around", "comparison"], 5),
     "fit": 6,
     **dict.fromkeys(["export", "resimulate", "report", "doctor", "serving"], 7),
     "results": 8,
