@@ -39,6 +39,39 @@ def write(fit: Fit, model: CellModel, protocol: Protocol, folder: Path):
         textfile.write_atomic(folder / name, content)
 
 
+def with_values(folder: Path, values: dict[str, float]) -> tuple[str, str]:
+    """fitted_cell.hoc and fit.hoc of the fit in `folder`, as text, with other values of some parameters, by name.
+
+    Raises FitError where a value has no line there, as in a file that was changed by hand.
+    """
+    _refuse_non_numbers(values)
+    cell, start = ((folder / name).read_text(encoding="utf-8") for name in ("fitted_cell.hoc", "fit.hoc"))
+    for name, value in values.items():
+        found = re.search(ASSIGNED.format(re.escape(name)), cell, re.MULTILINE)
+        if not found:
+            raise FitError(f"{folder / 'fitted_cell.hoc'}: sets no {name} any more, as `fit` writes it; fit again")
+        cell = f"{cell[: found.start(1)]}{value!r}{cell[found.end(1) :]}"
+        for condition in re.findall(SETTING, found[2]):
+            start = _with_condition(folder, start, condition, value)
+    return cell, start
+
+
+ASSIGNED = (
+    r"^    // {}(?:, .*)?\n    x = (\S+)\n((?:    (?!x = ).*\n)*)"  # a parameter in fitted_cell.hoc, and what it sets
+)
+SETTING = r"// which is (\w+): a setting of the run"
+
+
+def _with_condition(folder, start, condition, value) -> str:
+    """fit.hoc with another setting of the run."""
+    gain = condition == "current_gain"
+    line = r"^(\{currents\[\d+\]\.mul\()[^)]+" if gain else rf"^({condition} = )\S+$"
+    text, count = re.subn(line, rf"\g<1>{value!r}", start, flags=re.MULTILINE)
+    if not count:
+        raise FitError(f"{folder / 'fit.hoc'}: sets no {condition} any more, as `fit` writes it; fit again")
+    return text
+
+
 def _refuse_non_numbers(values: dict[str, float]):
     """Refuse values that are no finite numbers: HOC is code, and only numbers may get into it."""
     for name, value in values.items():
@@ -164,7 +197,7 @@ def _fit_hoc(fit, model, protocol) -> str:
         last_probe=len(model.probes) - 1,
         celsius=repr(held["celsius"]),
         v_init=repr(held["v_init"]),
-        gains="\n".join(_gain(k, gain) for k, gain in enumerate(gains) if gain != 1),
+        gains="\n".join(_gain(k, gain) for k, gain in enumerate(gains) if gain != 1 or "current_gain" in held),
         step=repr(model.step),
         tstop=repr((protocol.stop - 1) * protocol.dt),
         samples=protocol.stop,

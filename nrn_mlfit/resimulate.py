@@ -1,21 +1,19 @@
-"""The fitted cell under the recording's stimulus, in plain NEURON by way of its own fit.hoc, beside the recording."""
+"""A fitted cell, or others in its place, under the recording's stimulus: in plain NEURON, by way of its own fit.hoc."""
 
+import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from nrn_mlfit.errors import FitError
 from nrn_mlfit.simulator.mechanisms import build
-from nrn_mlfit.spikes import coincidence, spike_times
-
-PRECISION_MS = 2.0  # within which spikes coincide
 
 SCRIPT = """\
-{load_file(1, "fit.hoc")}
+{load_file(1, "%(first)s")}
 objref out
 proc write_traces() { local s, p
     for s = 0, %(stimuli)d - 1 {
@@ -27,26 +25,14 @@ proc write_traces() { local s, p
 {out = new File()}
 {out.wopen("%(out)s")}
 {write_traces()}
+%(others)s
 {out.close()}
 {quit()}
 """
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A re-simulated trace beside its recording: rms in mV, spikes, and the coincidence factor (1: all within 2 ms)."""
-
-    rms: float
-    spikes_recorded: int
-    spikes_simulated: int
-    coincidence: float
-
-    def lines(self) -> list[str]:
-        return [
-            f"rms difference {self.rms:.2f} mV",
-            f"spikes: {self.spikes_recorded} recorded, {self.spikes_simulated} simulated; "
-            f"coincidence within {PRECISION_MS:g} ms: {self.coincidence:.2f}",
-        ]
+OTHER = """\
+{load_file(1, "%s")}
+{write_traces()}"""
+LEFT = shutil.ignore_patterns("*.npz", "*.html", "*.png", "*.pdf", "*.svg", "x86_64", "aarch64", "arm64")  # of a copy
 
 
 def run(folder: Path, stimuli: int, probes: int):
@@ -56,16 +42,43 @@ def run(folder: Path, stimuli: int, probes: int):
 
     Raises FitError with NEURON's own words if that fails, MachineError without a compiler for its channels.
     """
+    return _runs(_checked(folder), ["fit.hoc"], stimuli, probes)[0]
+
+
+def run_variants(folder: Path, variants: Sequence[tuple[str, str]], stimuli: int, probes: int):
+    """As `run`, (n, P, S, steps), of n cells in place of the fitted one: each a fitted_cell.hoc and a fit.hoc, as text.
+
+    They are run one after the other by one nrniv, in a copy of the folder.
+    """
+    with tempfile.TemporaryDirectory(prefix="nrn_mlfit-") as scratch:
+        copy = Path(shutil.copytree(_checked(folder), Path(scratch) / "fit", ignore=LEFT))
+        starts = []
+        for number, (cell, start) in enumerate(variants):
+            starts.append(f"fit-{number}.hoc")
+            own = f"fitted_cell-{number}.hoc"
+            (copy / own).write_text(cell)
+            (copy / starts[-1]).write_text(start.replace('load_file("fitted_cell.hoc")', f'load_file("{own}")'))
+        return _runs(copy, starts, stimuli, probes)
+
+
+def _checked(folder) -> Path:
     folder = folder.resolve()
     if not (folder / "fit.hoc").is_file():
         raise FitError(f"{folder}: holds no fit.hoc; make a fit with `nrn-mlfit fit`, or name its folder")
+    return folder
+
+
+def _runs(folder, starts, stimuli, probes):
+    """The traces (n, P, S, steps) of n files that are like fit.hoc."""
     with tempfile.TemporaryDirectory(prefix="nrn_mlfit-") as scratch:
         out = Path(scratch) / "traces.txt"
         script = Path(scratch) / "run.hoc"
-        script.write_text(SCRIPT % {"stimuli": stimuli, "probes": probes, "out": out})
+        first, *others = starts
+        more = "\n".join(OTHER % start for start in others)
+        script.write_text(SCRIPT % {"first": first, "others": more, "stimuli": stimuli, "probes": probes, "out": out})
         _nrniv(folder, script, out)
-        traces = np.loadtxt(out).reshape(stimuli, probes, -1)
-    return traces.transpose(1, 0, 2)
+        traces = np.loadtxt(out).reshape(len(starts), stimuli, probes, -1)
+    return traces.transpose(0, 2, 1, 3)
 
 
 def _nrniv(folder, script, out):
@@ -79,15 +92,3 @@ def _nrniv(folder, script, out):
         said = (x.strip() for x in (done.stderr + done.stdout).splitlines())
         lines = [x for x in said if x and not x.endswith("nrniv:")]
         raise FitError(f"{folder}: fit.hoc does not run in NEURON ({'; '.join(lines[:2]) or 'no message'})")
-
-
-def compare(recorded, simulated, dt: float) -> Comparison:
-    """A recording beside its re-simulation, both (P, S, T) in mV; spikes are those of the first probe."""
-    duration = recorded.shape[-1] * dt
-    pairs = [(spike_times(a, dt), spike_times(b, dt)) for a, b in zip(recorded[0], simulated[0], strict=True)]
-    return Comparison(
-        rms=float(np.sqrt(np.mean((recorded - simulated) ** 2))),
-        spikes_recorded=sum(a.size for a, _ in pairs),
-        spikes_simulated=sum(b.size for _, b in pairs),
-        coincidence=float(np.mean([coincidence(a, b, duration, PRECISION_MS) for a, b in pairs])),
-    )

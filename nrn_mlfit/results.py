@@ -6,12 +6,16 @@ import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from nrn_mlfit import cells, export, fit, report, resimulate, textfile
+import numpy as np
+
+from nrn_mlfit import around, cells, comparison, export, fit, report, resimulate, textfile
+from nrn_mlfit.around import Around
+from nrn_mlfit.comparison import Comparison
 from nrn_mlfit.errors import FitError, MachineError
 from nrn_mlfit.fit import Fit
+from nrn_mlfit.parameters import Parameter, ParameterSpace
 from nrn_mlfit.recordings import Recording, read
 from nrn_mlfit.report import page
-from nrn_mlfit.resimulate import Comparison
 
 PAGE = ".html"
 KEPT = (
@@ -23,6 +27,8 @@ KEPT = (
     "expected.txt",
 )  # beside fit.json
 BUILT = ("x86_64", "aarch64", "arm64")  # folders that nrnivmodl makes
+AROUND = "around.npz"  # by `around`, if it was asked
+AT_ONCE = 50  # cells around a fit that one NEURON runs: their traces at every step are in memory
 MADE = ("simulated.npz", "comparison.json", "expected.txt")  # by `resimulate`
 
 
@@ -46,13 +52,13 @@ def write(found: Fit, ensemble, recording: Recording, folder: Path | str) -> Res
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
             fresh = Path(scratch) / "fit"
-            comparison = _fill(found, ensemble, recording, fresh)
+            compared = _fill(found, ensemble, recording, fresh)
             fresh.rename(folder)
     except OSError as error:
         raise MachineError(
             f"{folder}: cannot be written ({error.strerror or error}); choose another folder or free some space"
         ) from None
-    return Result(folder, found, comparison)
+    return Result(folder, found, compared)
 
 
 def check_free(folder: Path):
@@ -72,22 +78,87 @@ def _fill(found, ensemble, recording, folder) -> Comparison:
 def again(folder: Path) -> Result:
     """Re-simulate the fit in `folder` through its fit.hoc, compare with its recording, and draw fit.png anew."""
     found, recording = fit.load(folder / "fit.json"), read(folder / "recording.npz")
-    wanted = found.provenance["simulation"]
     probes, stimuli, length = recording.volts.shape
     whole = resimulate.run(folder, stimuli, probes)
-    simulated = whole[..., :: wanted["substeps"]][..., wanted["start"] :]
+    simulated = _seen(found, whole)
     if simulated.shape != recording.volts.shape:
         raise FitError(
             f"{folder}: its fit.hoc gives {simulated.shape[-1]} samples, its recording has {length}; fit again"
         )
-    comparison = resimulate.compare(recording.volts, simulated, recording.dt)
+    compared = comparison.compare(recording, simulated, found.provenance["simulation"]["current_unit"])
     replace(recording, volts=simulated, name="fitted cell", source={"of": recording.name}, truth={}).save(
         folder / "simulated.npz"
     )
     textfile.write_atomic(folder / "expected.txt", export.column(whole[0, 0]))
-    textfile.write_atomic(folder / "comparison.json", textfile.to_json(asdict(comparison)))
-    _picture(folder / "fit.png", found, recording, simulated, comparison)
-    return Result(folder, found, comparison)
+    compared.save(folder / "comparison.json")
+    _picture(folder / "fit.png", found, recording, simulated, compared)
+    return Result(folder, found, compared)
+
+
+def _seen(found, traces):
+    """Of traces (..., steps) at every integration step those samples (..., T) that the network sees."""
+    wanted = found.provenance["simulation"]
+    return traces[..., :: wanted["substeps"]][..., wanted["start"] :]
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """The cells around a fit, beside it and its recording (P, S, T) in mV; `picture` is where they are drawn."""
+
+    cells: Around
+    fit: Fit
+    recording: Recording
+    comparison: Comparison
+    picture: Path
+
+    def lines(self) -> list[str]:
+        held, c = self.cells, self.comparison
+        low, middle, high = np.percentile(held.rms(self.recording.volts), [0, 50, 100])
+        lost = held.asked - len(held.volts)
+        return [
+            f"{len(held.volts)} cells, each parameter within {held.within:g}% of its range around the fitted value "
+            f"(seed {held.seed})" + (f"; {lost} more gave no finite voltage" if lost else ""),
+            f"spikes: {c.spikes_recorded} recorded, {c.spikes_simulated} fitted cell; around it {held.counts}",
+            f"rms difference from the recording: {c.rms:.2f} mV fitted cell; around it {low:.2f} to {high:.2f} mV, "
+            f"median {middle:.2f}",
+        ]
+
+
+def neighbours(folder: Path, count: int = 20, within: float = 10.0, seed: int = 1, ending: str = "png") -> Neighbours:
+    """Run `count` cells with each parameter within `within` % of its range around the fit in `folder`, in plain NEURON.
+
+    Writes around.npz and the picture around.png (or another `ending`) there. Raises FitError where the folder is no whole fit,
+    or where NEURON does not run the cells.
+    """
+    found, recording, _, compared = _kept(folder)
+    space = ParameterSpace(tuple(Parameter(v.name, v.low, v.high, v.unit, scale=v.scale) for v in found.values))
+    drawn = around.draw(space, [v.value for v in found.values], count, within, seed)
+    volts = np.concatenate(
+        [_run_around(folder, found, recording, space.names, drawn[k : k + AT_ONCE]) for k in range(0, count, AT_ONCE)]
+    )
+    sound = np.isfinite(volts).all(axis=(1, 2, 3))
+    if not sound.any():
+        raise FitError(
+            f"{folder}: none of the {count} cells around the fit gives a finite voltage; try a smaller --within"
+        )
+    held = Around(tuple(space.names), drawn[sound], volts[sound], within, seed, count)
+    done = Neighbours(held, found, recording, compared, folder / f"around.{ending}")
+    unit = found.provenance["simulation"]["current_unit"]
+    report.around_picture(done.picture, _title(found), held, recording.volts, recording.currents, recording.dt, unit)
+    held.save(folder / AROUND)
+    return done
+
+
+def _run_around(folder, found, recording, names, sets):
+    """The traces (n, P, S, T) float32 in mV of the sets (n, K)."""
+    probes, stimuli, _ = recording.volts.shape
+    variants = [export.with_values(folder, dict(zip(names, map(float, row), strict=True))) for row in sets]
+    volts = _seen(found, resimulate.run_variants(folder, variants, stimuli, probes)).astype(np.float32)
+    if volts.shape[1:] != recording.volts.shape:
+        raise FitError(
+            f"{folder}: its fit.hoc gives {volts.shape[-1]} samples, its recording has {recording.volts.shape[-1]}; fit again"
+        )
+    return volts
 
 
 def show(folder: Path, path: Path, command: str = ""):
@@ -100,12 +171,12 @@ def show(folder: Path, path: Path, command: str = ""):
         raise FitError(
             f"{path}: a page's name ends in {PAGE}, a picture's in {', '.join(report.FORMATS)}; choose one of them"
         )
-    found, recording, simulated, comparison = _kept(folder)
+    found, recording, simulated, compared = _kept(folder)
     if kind != PAGE:
-        _picture(path, found, recording, simulated.volts, comparison)
+        _picture(path, found, recording, simulated.volts, compared)
         return
     files = {str(name): (folder / name).read_bytes() for name in _files(folder)}
-    shown = page.Shown(found, recording, simulated.volts, asdict(comparison), files, command)
+    shown = page.Shown(found, recording, simulated.volts, compared, files, command, _drawn_around(folder, recording))
     textfile.write_atomic(path, page.fit_page(shown))
 
 
@@ -123,11 +194,17 @@ def _kept(folder: Path) -> tuple[Fit, Recording, Recording, Comparison]:
         raise FitError(
             f"{folder}: simulated.npz is not of its recording.npz; `nrn-mlfit resimulate {folder}` makes it anew"
         )
-    path = folder / "comparison.json"
-    try:
-        return found, recording, simulated, Comparison(**textfile.read_json(path, FitError))
-    except TypeError as error:
-        raise FitError(f"{path}: is no comparison ({error}); `nrn-mlfit resimulate {folder}` makes it anew") from None
+    return found, recording, simulated, comparison.load(folder / "comparison.json")
+
+
+def _drawn_around(folder, recording) -> Around | None:
+    """The cells around the fit, if they were drawn."""
+    if not (folder / AROUND).is_file():
+        return None
+    held = around.load(folder / AROUND)
+    if held.volts.shape[1:] != recording.volts.shape:
+        raise FitError(f"{folder}: {AROUND} is not of its recording.npz; `nrn-mlfit around {folder}` makes it anew")
+    return held
 
 
 def _files(folder: Path) -> list[Path]:
@@ -137,10 +214,14 @@ def _files(folder: Path) -> list[Path]:
     return [x for x in held if x.suffix.lower() not in drawn and x.parts[0] not in BUILT and not x.name.startswith(".")]
 
 
-def _picture(path, found, recording, simulated, comparison):
+def _title(found) -> str:
+    return f"{found.provenance['cell']} fitted to {found.recording['name']}"
+
+
+def _picture(path, found, recording, simulated, compared):
     report.fit_picture(
         path,
-        title=f"{found.provenance['cell']} fitted to {found.recording['name']}",
+        title=_title(found),
         recorded=recording.volts,
         simulated=simulated,
         currents=recording.currents,
@@ -149,7 +230,7 @@ def _picture(path, found, recording, simulated, comparison):
         current_unit=found.provenance["simulation"]["current_unit"],
         values=[asdict(v) for v in found.values],
         verdict=found.verdict,
-        numbers={"warnings": list(found.warnings), "comparison": comparison.lines()},
+        numbers={"warnings": found.warnings, "disagreement": compared.warning(), "comparison": compared.closeness()},
     )
 
 
@@ -171,13 +252,15 @@ def table(result: Result) -> list[str]:
 def summary(results: list[Result]) -> str:
     """Many fits as CSV, one row each: values, verdict, and how the re-simulated trace compares."""
     names = [v.name for v in results[0].fit.values]
-    rows = [["recording", *names, "verdict", "rms_mV", "spikes_recorded", "spikes_simulated", "coincidence"]]
+    rows = [
+        ["recording", *names, "verdict", "rms_mV", "spikes_recorded", "spikes_simulated", "coincidence", "disagreement"]
+    ]
     for r in results:
         c = r.comparison
         values = [f"{v.value:.6g}" for v in r.fit.values]
         verdict = "out of range" if r.fit.warnings else "in range"
         numbers = [f"{c.rms:.3f}", str(c.spikes_recorded), str(c.spikes_simulated), f"{c.coincidence:.3f}"]
-        rows.append([r.folder.name, *values, verdict, *numbers])
+        rows.append([r.folder.name, *values, verdict, *numbers, "; ".join(c.disagreements)])
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows(rows)
     return table.getvalue()

@@ -19,6 +19,7 @@ COMMANDS = (
     "fit",
     "predict",
     "resimulate",
+    "around",
     "report",
     "hoc",
     "doctor",

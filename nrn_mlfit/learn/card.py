@@ -164,4 +164,6 @@ def _folds(ensemble) -> str:
 
 
 def _versions(ensemble) -> str:
-    return ", ".join(f"{name} {version}" for name, version in sorted(ensemble.record["versions"].items()))
+    """A compiler's version begins with its name already."""
+    held = sorted(ensemble.record["versions"].items())
+    return ", ".join(version if version.startswith(f"{name} ") else f"{name} {version}" for name, version in held)

@@ -23,6 +23,9 @@ LAG_MS = 0.25  # the amplifier's filter has passed by then
 QUIET_BEFORE_MS = 1000.0  # without spikes: their slow after-hyperpolarisation would be taken for the step's response
 
 
+Step = tuple[pieces.Stretch, pieces.Stretch]  # what is before a jump of the current, and after it
+
+
 @dataclass(frozen=True)
 class Passive:
     """Input resistance and bridge error in MOhm, time constant in ms; None where no step tells."""
@@ -34,39 +37,58 @@ class Passive:
 
 def measured(volts, current, dt: float, tops) -> Passive:
     """What the steps of (T,) mV and nA tell; `tops` are the samples of spikes."""
-    parts = pieces.stretches(current, dt)
-    least = max(SMALLEST_JUMP_NA, JUMP_SIGMAS * pieces.sample_noise(current) / np.sqrt(max(1, round(1 / dt))))
-    jumps = [(a, b) for a, b in pairwise(parts) if abs(b.level - a.level) >= least]
-    bridges = [bridge for pair in jumps if (bridge := _bridge(volts, dt, *pair, tops)) is not None]
+    bridges = [b for pair in _jumps(current, dt) if (b := _bridge(volts, dt, *pair, tops)) is not None]
     bridge = float(np.median(bridges)) if bridges else None
-    chosen = _step(volts, dt, jumps, tops, least / 2)
+    chosen = deepest(volts, dt, steps(current, dt), tops)
     if chosen is None:
         return Passive(bridge=bridge)
-    before, after = chosen
-    resistance = _deflection(volts, dt, before, after) / (after.level - before.level)
-    return Passive(float(resistance), _tau(volts, dt, before, after), bridge)
+    return Passive(resistance(volts, dt, chosen), tau(volts, dt, chosen), bridge)
 
 
-def _step(volts, dt, jumps, tops, slack):
-    """The step to measure on, from the holding current: down, as deep as the membrane stays passive; else a small one up."""
+def steps(current, dt: float) -> list[Step]:
+    """The steps of a current (T,) from its holding level that are long enough to measure a membrane on."""
+    jumps, slack = _jumps(current, dt), _least(current, dt) / 2
     if not jumps:
-        return None
+        return []
     holding = jumps[0][0].level
-    best: tuple[float, float, tuple | None] = (0.0, 0.0, None)
-    for before, after in jumps:
-        step = after.level - holding
-        long = after.size * dt >= SHORTEST_MS and before.size * dt >= 2 * SMOOTH_MS
-        if (
-            not long
-            or abs(before.level - holding) > slack
-            or abs(step) <= slack
-            or _any_within(tops, before, after, dt)
-        ):
-            continue
-        size = _deflection(volts, dt, before, after) * np.sign(step)
-        if 0 < size <= (DEEPEST_MV if step < 0 else HIGHEST_MV):
-            best = max(best, (float(step < 0), size, (before, after)), key=lambda held: held[:2])
-    return best[2]
+    return [(a, b) for a, b in jumps if _is_long(a, b, dt) and abs(a.level - holding) <= slack < abs(b.level - holding)]
+
+
+def deepest(volts, dt: float, of: list[Step], tops) -> Step | None:
+    """The step to measure on: down, as deep as the membrane stays passive; else a small one up."""
+    sizes = [(passive_size(volts, dt, step, tops), step) for step in of]
+    told = [(step[1].level < step[0].level, size, step) for size, step in sizes if size is not None]
+    return max(told, key=lambda held: held[:2])[2] if told else None
+
+
+def passive_size(volts, dt: float, step: Step, tops) -> float | None:
+    """How far (mV) a step moves (T,) its own way; None where the membrane is not passive there: it spikes, or goes too far."""
+    before, after = step
+    if _any_within(tops, before, after, dt):
+        return None
+    sign = np.sign(after.level - before.level)
+    size = _deflection(volts, dt, before, after) * sign
+    return float(size) if 0 < size <= (DEEPEST_MV if sign < 0 else HIGHEST_MV) else None
+
+
+def resistance(volts, dt: float, step: Step) -> float:
+    """Input resistance in MOhm: what a step moves (T,) by, over the step."""
+    before, after = step
+    return float(_deflection(volts, dt, before, after) / (after.level - before.level))
+
+
+def _jumps(current, dt) -> list[Step]:
+    parts, least = pieces.stretches(current, dt), _least(current, dt)
+    return [(a, b) for a, b in pairwise(parts) if abs(b.level - a.level) >= least]
+
+
+def _least(current, dt) -> float:
+    """What counts as a jump, nA."""
+    return max(SMALLEST_JUMP_NA, JUMP_SIGMAS * pieces.sample_noise(current) / np.sqrt(max(1, round(1 / dt))))
+
+
+def _is_long(before, after, dt) -> bool:
+    return after.size * dt >= SHORTEST_MS and before.size * dt >= 2 * SMOOTH_MS
 
 
 def _any_within(tops, before, after, dt) -> bool:
@@ -80,10 +102,14 @@ def _deflection(volts, dt, before, after) -> float:
     return float(np.mean(steady) - np.mean(base))
 
 
-def _tau(volts, dt, before, after) -> float | None:
-    """By an exponential through the response, from 1 ms after the jump to where it is largest (a sag may follow)."""
+def tau(volts, dt: float, step: Step) -> float | None:
+    """The time constant in ms that a step shows in (T,), or None.
+
+    By an exponential through the response, from 1 ms after the jump to where it is largest (a sag may follow).
+    """
     from scipy.optimize import OptimizeWarning, curve_fit  # slow to load
 
+    before, after = step
     base = volts[max(before.first, before.last - round(BASE_MS / dt)) : before.last]
     response = volts[after.first : after.last]
     width = max(1, round(SMOOTH_MS / dt))
@@ -105,8 +131,8 @@ def _tau(volts, dt, before, after) -> float | None:
             found, spread = curve_fit(_exponential, time, shown, p0=guess, bounds=bounds)
     except (RuntimeError, ValueError):
         return None
-    tau, error = float(found[2]), float(np.sqrt(spread[2, 2]))
-    return tau if tau < time[-1] and error < 0.2 * tau else None
+    value, error = float(found[2]), float(np.sqrt(spread[2, 2]))
+    return value if value < time[-1] and error < 0.2 * value else None
 
 
 def smooth_line(values):

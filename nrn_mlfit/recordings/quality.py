@@ -69,7 +69,7 @@ def measured(recording: Recording) -> Quality:
     current = None if recording.currents is None else recording.currents[0]
     spikes = spike_shapes.spikes(volts, dt)
     tops = [spike.top for spike in spikes]
-    before, after = _rests(current, volts.size, dt, tops)
+    before, after = rests(current, volts.size, dt, tops)
     shown = volts[before] if before else volts[:0]
     found = passive.Passive() if current is None else passive.measured(volts, current, dt, tops)
     fast = _fast_noise(volts, dt, tops)
@@ -176,7 +176,7 @@ def _beyond(value, limit) -> bool:
     return value is not None and abs(value) > limit
 
 
-def _rests(current, size, dt, tops):
+def rests(current, size: int, dt: float, tops):
     """Slices before the first and after the last change of the current, without spikes; None where there is none."""
     if current is None:
         return None, None

@@ -19,6 +19,7 @@ KINDS = {
     "expected.txt": "the fitted cell's trace, one step a line",
     "recording.npz": "the recording",
     "simulated.npz": "the fitted cell's traces under its stimulus",
+    "around.npz": "traces and parameters of the cells around the fitted one",
 }
 BY_SUFFIX = {
     ".mod": "a channel",

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,7 +26,9 @@ from nrn_mlfit.report.style import (
     times,
 )
 
-WARNINGS = "warnings"
+WARNINGS, DISAGREEMENT = "warnings", "disagreement"
+RECORDING: dict[str, Any] = {"color": BLACK, "linewidth": 1.9}  # below, and
+FITTED: dict[str, Any] = {"color": SKY, "linewidth": 0.8}  # above it: where they are equal both are seen
 MOST_STIMULI = 3  # side by side; more would be too narrow to read
 FEWEST_ROWS = 8  # so that a few bars stand together instead of drifting apart
 LOW, HIGH = 0.17, 0.83  # where a range begins and ends across the panel of values
@@ -49,17 +52,17 @@ def fit_picture(
     `recorded` and `simulated` are (P, S, T) in mV (`simulated` None: not re-simulated), `currents` (S, T) in
     nA, `dt` and `t0` (the first sample's time) in ms. Each of `values` has name, value, low, high, unit, spread,
     scale, and truth or None. `numbers` maps what was measured to its text or lines, such as {"rms": "3.2 mV"}; the lines
-    of "warnings" go below the verdict. `current_unit` is "" for a current without one.
+    of "warnings" go with the verdict, those of "disagreement" below it. `current_unit` is "" for a current without one.
     """
     recorded, currents = np.asarray(recorded, float), np.atleast_2d(currents)
     simulated = None if simulated is None else np.asarray(simulated, float)
-    told = _told(verdict, numbers)
-    top = 0.7 + 0.19 * len(told)
+    told, apart = _told(verdict, numbers), _wrapped(numbers.get(DISAGREEMENT, ()))
+    top = 0.7 + 0.19 * (len(told) + len(apart))
     width, height = _size(recorded.shape, len(values))
     with style():
         figure = Figure(figsize=(width, top + height), layout="constrained")
         head, body = split(figure, 2, 1, height_ratios=[top, height])
-        _head(head, top, title, told, numbers)
+        _head(head, top, title, told, apart, numbers)
         left, right = split(body, 1, 2, width_ratios=[1.75, 1])
         _traces(left, recorded, simulated, currents, times(recorded.shape[-1], dt, t0), current_unit)
         _values(right.subplots(), values)
@@ -71,19 +74,26 @@ def _size(shape, count) -> tuple[float, float]:
     return 11.7, max(6.9, 2.9 + 2.2 * shape[0], 1.0 + 0.42 * count)
 
 
-def _head(head, top, title, told, numbers):
-    """Title, verdict and numbers as text from the top down; `top` is the head's height in inches."""
+def _head(head, top, title, told, apart, numbers):
+    """Title, verdict, what does not agree and numbers as text from the top down; `top` is the head's height in inches."""
     warns = any("out of range" in line.lower() for line in told)
     colour, weight = (VERMILION, "bold") if warns else (BLACK, "normal")
     head.text(0.012, 1 - 0.1 / top, title, fontsize=14, weight="bold", va="top", color=BLACK)
     head.text(0.012, 1 - 0.42 / top, "\n".join(told), fontsize=10, va="top", color=colour, weight=weight)
-    measured = "     ".join(line for name, held in numbers.items() if name != WARNINGS for line in _lines(name, held))
+    below = 1 - (0.42 + 0.19 * len(told)) / top
+    head.text(0.012, below, "\n".join(apart), fontsize=10, va="top", color=VERMILION, weight="bold")
+    rest = {name: held for name, held in numbers.items() if name not in (WARNINGS, DISAGREEMENT)}
+    measured = "     ".join(line for name, held in rest.items() for line in _lines(name, held))
     head.text(0.012, 0.22 / top, measured, fontsize=9.5, va="top", color=GREY)
 
 
 def _told(verdict, numbers) -> list[str]:
     """The verdict and its reasons as few lines as hold them."""
-    text = "; ".join([verdict, *numbers.get(WARNINGS, ())])
+    return _wrapped([verdict, *numbers.get(WARNINGS, ())])
+
+
+def _wrapped(parts) -> list[str]:
+    text = "; ".join(parts)
     return textwrap.wrap(textwrap.shorten(text, 500, placeholder=" ..."), 125)
 
 
@@ -109,9 +119,9 @@ def _traces(figure, recorded, simulated, currents, time, current_unit):
 
 
 def _overlay(axes: Axes, time, recorded, simulated):
-    axes.plot(time, recorded, color=BLACK, label="recording")
+    axes.plot(time, recorded, **RECORDING, label="recording")
     if simulated is not None:
-        axes.plot(time, simulated, color=BLUE, label="fitted cell in NEURON")
+        axes.plot(time, simulated, **FITTED, label="fitted cell in NEURON")
 
 
 def _difference(axes: Axes, time, difference):

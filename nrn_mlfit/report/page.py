@@ -12,14 +12,18 @@ import numpy as np
 
 import nrn_mlfit
 from nrn_mlfit import features, spikes
+from nrn_mlfit.around import Around
+from nrn_mlfit.comparison import Comparison
 from nrn_mlfit.fit import Fit
 from nrn_mlfit.recordings import Recording
 from nrn_mlfit.report import downloads, judgement, panels
+from nrn_mlfit.report.around import around_panel
 from nrn_mlfit.report.html import Html, bullets, join, paragraphs, safe, section, table, tag
 
 LARGEST = 4_800_000  # bytes of a page
 MOST_STIMULI = 4  # of which traces are shown
 APART = ("versions", "made", "command", "evaluation")  # of the provenance: shown elsewhere
+STEEPEST = "*"  # the mark of a footnote
 FIRST = "the first probe under the first stimulus"
 DECIMALS = {"mV": 2, "ms": 2, "Hz": 1, "V/s": 1}  # of a feature
 HOW_TO_GET_EFEL = 'pip install "nrn_mlfit[efel]"'
@@ -29,6 +33,7 @@ SECTIONS = {  # of the page, by their short names
     "parameters": "Parameters",
     "alarm": "How unusual the trace is",
     "closeness": "How close the fitted cell comes",
+    "around": "Cells around the fitted one",
     "features": "Features",
     "provenance": "Where this comes from",
     "files": "Files for NEURON",
@@ -37,15 +42,16 @@ SECTIONS = {  # of the page, by their short names
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """What a fit's folder holds for its page: `simulated` (P, S, T) in mV beside the recording, the `comparison` of the two as in
-    comparison.json, the `files` by their names in there, and the `command` that makes the page."""
+    """What a fit's folder holds for its page: `simulated` (P, S, T) in mV beside the recording, the `comparison` of the two, the
+    `files` by their names in there, the `command` that makes the page, and the cells `around` the fit if they were drawn."""
 
     fit: Fit
     recording: Recording
     simulated: np.ndarray
-    comparison: Mapping[str, float]
+    comparison: Comparison
     files: Mapping[str, bytes]
     command: str = ""
+    around: Around | None = None
 
     @property
     def title(self) -> str:
@@ -60,6 +66,7 @@ def fit_page(shown: Shown) -> str:
         "parameters": judgement.parameters(shown.fit),
         "alarm": judgement.alarm(shown.fit),
         "closeness": _closeness(shown.comparison),
+        "around": _around(shown),
         "features": _features(shown),
         "provenance": _provenance(shown),
     }
@@ -85,12 +92,13 @@ def _verdict(shown) -> Html:
             "below whether the fitted cell does what the recorded one does."
         )
     again = (
-        f"Run again in NEURON, the fitted cell has {_spikes(found['spikes_simulated'])} where the recording has "
-        f"{_spikes(found['spikes_recorded'])}, and its voltage differs by {found['rms']:.2f} mV (rms)."
+        f"Run again in NEURON, the fitted cell has {_spikes(found.spikes_simulated)} where the recording has "
+        f"{_spikes(found.spikes_recorded)}, and its voltage differs by {found.rms:.2f} mV (rms)."
     )
+    apart = [tag("p", "\N{WARNING SIGN} ", line, class_="apart") for line in found.warning()]
     known = "" if judgement.is_known(fit) else paragraphs(judgement.NO_GUARANTEE)
     mark = tag("span", "\N{WARNING SIGN}" if fit.warnings else "\N{CHECK MARK}", aria_hidden="true")
-    held = [tag("p", mark, " ", head, class_="headline"), why, paragraphs(again), known]
+    held = [tag("p", mark, " ", head, class_="headline"), *apart, why, paragraphs(again), known]
     return tag("div", *held, class_="verdict bad" if fit.warnings else "verdict good")
 
 
@@ -146,7 +154,10 @@ def _details(one, other, dt):
     told = f"Subthreshold part: voltages up to {top:.0f} mV, where spikes are cut off."
     yield tag("figure", panels.subthreshold(one, other, dt, told), tag("figcaption", told))
     steepest = [spikes.slope(trace, dt).max() for trace in (one, other)]
-    told = f"Phase plane: steepest rise {steepest[0]:.0f} mV/ms in the recording, {steepest[1]:.0f} mV/ms in the fitted cell."
+    told = (
+        f"Phase plane: steepest rise of all {steepest[0]:.0f} mV/ms in the recording, {steepest[1]:.0f} mV/ms in the fitted "
+        f"cell.{STEEPEST}"
+    )
     yield tag("figure", panels.phase_plane(one, other, dt, told), tag("figcaption", told))
 
 
@@ -155,21 +166,56 @@ def _span(values, digits: int = 1) -> str:
 
 
 def _closeness(found) -> Html:
+    between = "too few samples" if found.rms_between is None else f"{found.rms_between:.2f} mV"
     rows = [
-        ["spikes recorded", str(found["spikes_recorded"]), "upward crossings of -20 mV"],
-        ["spikes in the fitted cell", str(found["spikes_simulated"]), "the same"],
+        ["spikes recorded", str(found.spikes_recorded), "upward crossings of -20 mV"],
+        ["spikes in the fitted cell", str(found.spikes_simulated), "the same"],
         [
             "coincidence",
-            f"{found['coincidence']:.2f}",
+            f"{found.coincidence:.2f}",
             "of spikes within 2 ms; 1: all coincide, 0: no more than by chance",
         ],
         [
             "rms difference",
-            f"{found['rms']:.2f} mV",
+            f"{found.rms:.2f} mV",
             "of the voltage, over the whole window; a shifted spike counts twice",
         ],
+        ["rms between spikes", between, "of the samples far from every spike of either trace"],
     ]
-    return table("Recording and re-simulated fitted cell", ["measure", "figure", "what it is"], rows, figures=(1,))
+    figures = table("Recording and re-simulated fitted cell", ["measure", "figure", "what it is"], rows, figures=(1,))
+    return join([figures, _membrane(found.membrane)])
+
+
+def _membrane(measures) -> Html:
+    rows = [[m.name, *(_measured(x) for x in (m.recorded, m.fitted)), m.unit, m.why] for m in measures]
+    heads = ["membrane", "recording", "fitted cell", "unit", "if not measured, why"]
+    told = f"In the same samples of both traces, under the same step of the current; of {FIRST}."
+    return join([table("Membrane of recording and fitted cell", heads, rows, figures=(1, 2)), paragraphs(told)])
+
+
+def _measured(value) -> str:
+    return "\N{EN DASH}" if value is None else f"{value:.1f}"
+
+
+def _around(shown) -> Html:
+    held = shown.around
+    if held is None:
+        how = "Not drawn yet. With FIT for the folder of this fit, type: "
+        return paragraphs(join([how, tag("code", "nrn-mlfit around FIT"), " and make this page again."]))
+    unit = shown.fit.provenance.get("simulation", {}).get("current_unit", "nA")
+    volts, currents, found = shown.recording.volts, shown.recording.currents, shown.comparison
+    label = f"{held.title}; the recording has {_spikes(found.spikes_recorded)}. Below: the current."
+    told = (
+        f"{label[:-19]} Thin lines: cells around the fitted one, each parameter drawn evenly within {held.within:g}% of its "
+        "range around the fitted value (of a log range: of its decades). Thick line: the recording."
+    )
+    picture = around_panel(held, volts, currents, shown.recording.dt, unit, label)
+    low, middle, high = np.percentile(held.rms(volts), [0, 50, 100])
+    further = (
+        f"Their rms difference from the recording is {low:.2f} to {high:.2f} mV, median {middle:.2f} mV; that of the fitted cell "
+        f"is {found.rms:.2f} mV."
+    )
+    return join([tag("figure", picture, tag("figcaption", told)), paragraphs(further)])
 
 
 def _features(shown) -> Html:
@@ -184,7 +230,9 @@ def _features(shown) -> Html:
     heads = ["feature", "eFEL's name", "recording", "fitted cell", "difference", "unit"]
     told = paragraphs(
         f"As eFEL {features.version()} measures them with its own settings, the stimulus being on from {start:.1f} to "
-        f"{stop:.1f} ms; what each spike has is averaged over the spikes. \N{EN DASH}: the trace has none."
+        f"{stop:.1f} ms; what each spike has is averaged over the spikes. \N{EN DASH}: the trace has none.",
+        f"{STEEPEST} Its steepest rise is another figure than that of the phase plane: the mean over the spikes, of the trace "
+        "interpolated to 0.1 ms; the phase plane has the steepest of all samples, at the recording's own step.",
     )
     return join([table("Features of recording and fitted cell", heads, rows, figures=(2, 3, 4)), told])
 
@@ -193,7 +241,8 @@ def _feature(row):
     form = f".{DECIMALS.get(row.unit, 3)}f" if row.unit else ".3g"
     shown = ((row.recorded, form), (row.fitted, form), (row.difference, f"+{form}"))
     figures = ("\N{EN DASH}" if x is None else f"{x:{f}}" for x, f in shown)
-    return [row.words, tag("code", row.name), *figures, row.unit]
+    words = f"{row.words}{STEEPEST}" if row.name == "AP_peak_upstroke" else row.words
+    return [words, tag("code", row.name), *figures, row.unit]
 
 
 def _provenance(shown) -> Html:
@@ -204,9 +253,12 @@ def _provenance(shown) -> Html:
     ]
     rows = [[key, tag("code", value)] for _, part in named for key, value in _flat(part)]
     typed = tag("pre", tag("code", "\n".join(_commands(shown))), tabindex="0", aria_label="Commands")
-    versions = table("Versions", ["program", "version"], sorted(held.get("versions", {}).items()))
+    versions = sorted(held.get("versions", {}).items())
+    programs = table(
+        "Versions", ["program", "version"], [[name, version.removeprefix(f"{name} ")] for name, version in versions]
+    )
     facts = table("Recording, ensemble and cell", ["what", "value"], rows)
-    return join([tag("h3", "Commands that made it"), typed, tag("h3", "Facts and hashes"), facts, versions])
+    return join([tag("h3", "Commands that made it"), typed, tag("h3", "Facts and hashes"), facts, programs])
 
 
 def _commands(shown):

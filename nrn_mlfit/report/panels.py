@@ -15,14 +15,14 @@ from matplotlib.figure import Figure
 
 from nrn_mlfit import spikes
 from nrn_mlfit.report.html import Html, tag
-from nrn_mlfit.report.style import BLACK, BLUE, GREY, PALE, STYLE, times
+from nrn_mlfit.report.style import BLACK, BLUE, GREY, PALE, SKY, STYLE, times
 
 WIDE, NARROW, SQUARE = 10.4, 3.8, 3.3  # inches, of a laptop's page, of a telephone's, of one of three panels
 COLUMNS = 160  # an inch, in which a trace is thinned: 2 to a pixel of a sharp screen
 MOST_POINTS = 20_000  # of a path in the phase plane
 BEFORE, AFTER = 2.0, 6.0  # ms around the first spike
 HEADROOM = 3.0  # mV shown above the highest onset of a spike
-INKS = {BLACK: "var(--ink)", BLUE: "var(--fit)", GREY: "var(--soft)", PALE: "var(--recorded)"}
+INKS = {BLACK: "var(--ink)", BLUE: "var(--fit)", GREY: "var(--soft)", PALE: "var(--recorded)", SKY: "var(--pale)"}
 BELOW: dict[str, Any] = {"color": PALE, "linewidth": 2.0}  # the recording
 ABOVE: dict[str, Any] = {"color": BLUE, "linewidth": 0.9}  # the fitted cell: where they are equal both are seen
 PAGE = {
@@ -42,7 +42,7 @@ def overlay(recorded, simulated, current, dt: float, unit: str, key: str, label:
     for width, kind in ((WIDE, "wide"), (NARROW, "narrow")):
         with matplotlib.rc_context(PAGE):
             figure = _overlay(recorded, simulated, current, dt, unit, width)
-            drawn.append(_inline(figure, f"{key}-{kind}", label, kind))
+            drawn.append(inline(figure, f"{key}-{kind}", label, kind))
     return Html("".join(drawn))
 
 
@@ -122,7 +122,7 @@ def _square(xlabel, ylabel):
     axes = figure.subplots()
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.margins(x=0.02)
-    return axes, lambda key, label: _inline(figure, key, label)
+    return axes, lambda key, label: inline(figure, key, label)
 
 
 def _say(axes: Axes, words):
@@ -136,7 +136,7 @@ def _path(x, y):
     return np.asarray(x)[moved][:MOST_POINTS], np.asarray(y)[moved][:MOST_POINTS]
 
 
-def _inline(figure: Figure, key: str, label: str, kind: str = "") -> Html:
+def inline(figure: Figure, key: str, label: str, kind: str = "") -> Html:
     """A figure as an element of the page: ids of its own, no address, the page's colours and letters."""
     held = io.StringIO()
     figure.savefig(held, format="svg", metadata={"Date": None})

@@ -44,8 +44,11 @@ def checked(path) -> Sound:
 
 
 def _contradictions(shard: Shard) -> Iterator[str]:
-    """In what a shard is not what its attributes give."""
+    """In what a shard is not what its attributes give; of one that has other shapes nothing more can be asked."""
     about, cell = shard.attributes, json.loads(shard.attributes["cell"])
+    if wrong := list(_wrong_shapes(shard, len(cell["probes"]))):
+        yield from wrong
+        return
     space = ParameterSpace(tuple(Parameter(**{**p, "sets": tuple(p["sets"])}) for p in cell["parameters"]))
     sets = int(about["seed"]), int(about["first"]), len(shard.status)
     drawn = space.draw(*sets)
@@ -58,16 +61,20 @@ def _contradictions(shard: Shard) -> Iterator[str]:
         yield "phys_par is not unit_par in the parameters' units"
     if unknown := sorted(set(shard.status.tolist()) - set(Status)):
         yield f"status {unknown[0]} is none"
-    yield from _wrong_traces(shard, len(cell["probes"]))
+    yield from _wrong_traces(shard)
     yield from _wrong_currents(shard, sets)
 
 
-def _wrong_traces(shard, probes) -> Iterator[str]:
-    shape = shard.volts.shape
-    if len(shape) != 4 or shape[:3] != (len(shard.status), probes, shard.currents.shape[-2]):
-        yield f"volts have the shape {shape}, which is not that of its sets, probes and stimuli"
-        return
-    absent = (shard.volts == MISSING).reshape(shape[0], -1)
+def _wrong_shapes(shard, probes) -> Iterator[str]:
+    currents, volts = shard.currents.shape, shard.volts.shape
+    if len(currents) != (2 if shard.stim_index is None else 3):
+        yield f"currents have the shape {currents}, which is not that of stimuli and samples"
+    elif len(volts) != 4 or volts[:3] != (len(shard.status), probes, currents[-2]) or volts[3] > currents[-1]:
+        yield f"volts have the shape {volts}, which is not that of its sets, probes and stimuli"
+
+
+def _wrong_traces(shard) -> Iterator[str]:
+    absent = (shard.volts == MISSING).reshape(len(shard.status), -1)
     if absent[shard.ok].any() or not absent[~shard.ok].all():
         yield "volts are missing where the status is ok, or there where it is not"
 

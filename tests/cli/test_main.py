@@ -86,7 +86,7 @@ def test_when_they_have_met_a_rank_that_fails_alone_speaks_and_ends_the_job(rais
             "Error: Invalid value for '-n' / '--samples': 0 is not in",
         ),
         (["simulate", "izhikevich", "-n", "5"], 2, "Error: Missing option '-o' / '--output'."),
-        (["fit", "a.npz", "-o", "x"], 2, "Error: Missing option '-e' / '--ensemble'."),
+        (["fit", "a.npz"], 2, "Error: Missing option '-o' / '--output'."),
     ],
 )
 def test_the_command_line_explains_itself(words, code, said, capsys):

@@ -7,14 +7,14 @@ import os
 import re
 import shutil
 import zipfile
-from dataclasses import asdict
 from html import unescape
 
 import numpy as np
 import pytest
 
+from nrn_mlfit import around, cells, comparison
 from nrn_mlfit.recordings import read
-from nrn_mlfit.resimulate import compare
+from nrn_mlfit.simulator import Session
 
 FIGURES = ("rms", "spikes_recorded", "spikes_simulated", "coincidence")
 
@@ -67,8 +67,8 @@ def test_a_fit_keeps_what_its_page_needs(folder, izhikevich_run):
 
 def test_the_kept_traces_are_those_that_were_compared(folder):
     recording, simulated = read(folder / "recording.npz"), read(folder / "simulated.npz")
-    found = asdict(compare(recording.volts, simulated.volts, recording.dt))
-    assert found == json.loads((folder / "comparison.json").read_text())
+    unit = json.loads((folder / "fit.json").read_text())["provenance"]["simulation"]["current_unit"]
+    assert comparison.compare(recording, simulated.volts, unit) == comparison.load(folder / "comparison.json")
     assert np.array_equal(recording.currents, simulated.currents)
     expected = np.loadtxt(folder / "expected.txt")
     wanted = json.loads((folder / "fit.json").read_text())["provenance"]["simulation"]
@@ -165,6 +165,45 @@ def test_resimulating_makes_what_is_missing(command, copy):
         os.remove(copy / name)
     assert command("resimulate", copy).returncode == 0
     assert command("report", copy).returncode == 0
+
+
+def test_the_cells_around_a_fit_are_run_drawn_and_shown(command, copy):
+    done = command("around", copy, "-n", 3, "--within", 5, "--seed", 2, "--pictures", "svg")
+    assert done.returncode == 0, done.stderr
+    held = around.load(copy / "around.npz")
+    values = json.loads((copy / "fit.json").read_text())["values"]
+    shares = (held.phys_par - [v["value"] for v in values]) / [v["high"] - v["low"] for v in values]
+    assert shares.shape == (3, 4) and 0 < np.abs(shares).max() <= 0.05 + 1e-9  # all ranges of this cell are linear
+    session = Session(cells.load("izhikevich"))
+    for row, volts in zip(held.phys_par, held.volts, strict=True):
+        session.set(row)
+        own = session.run(session.model.protocol.stimuli[0])[0]
+        assert np.array_equal(own[-volts.shape[-1] :].astype(np.float32), volts[0, 0])
+    told = json.loads((copy / "comparison.json").read_text())
+    assert "3 cells, each parameter within 5% of its range around the fitted value (seed 2)" in done.stdout
+    assert (
+        f"spikes: {told['spikes_recorded']} recorded, {told['spikes_simulated']} fitted cell; around it" in done.stdout
+    )
+    assert (copy / "around.svg").read_text().startswith("<?xml")
+    assert command("report", copy).returncode == 0
+    assert "3 cells with each parameter within 5% of its range" in (copy / "report.html").read_text(encoding="utf-8")
+
+
+def test_cells_around_another_recording_are_refused(command, copy):
+    held = around.Around(("a",), np.zeros((1, 1)), np.zeros((1, 1, 1, 5), np.float32), 10.0, 1, 1)
+    held.save(copy / "around.npz")
+    assert sentence(command("report", copy)) == (
+        f"{copy}: around.npz is not of its recording.npz; `nrn-mlfit around {copy}` makes it anew"
+    )
+    (copy / "around.npz").write_bytes(b"no zip")
+    assert re.fullmatch(r".*around\.npz: does not hold the cells .*makes it anew", sentence(command("report", copy)))
+
+
+def test_a_fit_whose_hoc_was_changed_by_hand_has_no_cells_around(command, copy):
+    path = copy / "fitted_cell.hoc"
+    path.write_text(path.read_text().replace("    // b\n", ""))
+    assert sentence(command("around", copy)) == f"{path}: sets no b any more, as `fit` writes it; fit again"
+    assert not (copy / "around.npz").exists()
 
 
 def test_what_nrnivmodl_built_there_stays_out_of_the_page(command, copy):

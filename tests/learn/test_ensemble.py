@@ -5,6 +5,7 @@ import re
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from nrn_mlfit import cells, shards
 from nrn_mlfit.errors import EnsembleError, MachineError
-from nrn_mlfit.learn import Ensemble, shipped, storage
+from nrn_mlfit.learn import Ensemble, card, shipped, storage
 from nrn_mlfit.learn.alarm import SIGNALS
 
 MEND = "copy the whole folder again, or train again"
@@ -369,3 +370,9 @@ def test_a_training_that_learned_nothing_says_so(small_ensemble, rms, said):
 
     lines = card.summary(replace(small_ensemble, validation_rms=np.array(rms)))
     assert ("hardly anything was learned: train for longer, or on more traces" in lines) == said
+
+
+def test_a_compiler_is_named_once_in_the_card():
+    versions = {"g++": "g++ (Debian 12.2.0-14) 12.2.0", "numpy": "2.4.6"}
+    held = SimpleNamespace(record={"versions": versions})
+    assert card._versions(held) == "g++ (Debian 12.2.0-14) 12.2.0, numpy 2.4.6"

@@ -75,6 +75,23 @@ def test_fit_hoc_in_plain_neuron_from_another_folder_gives_the_same_trace(name, 
     assert np.abs(np.loadtxt(out) - own).max() == 0
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_with_other_values_the_files_are_those_of_another_fit(name, models, folders, tmp_path):
+    model = models[name]
+    other = model.space.to_phys(model.space.draw(12, 0, 1))[0]
+    export.write(fit_of(model, other), model, model.protocol, tmp_path / name)
+    made = export.with_values(folders[name], dict(zip(model.space.names, map(float, other), strict=True)))
+    for text, file in zip(made, ("fitted_cell.hoc", "fit.hoc"), strict=True):
+        wanted = (tmp_path / name / file).read_text()
+        assert without_comments(text) == without_comments(wanted)
+        assert without_comments((folders[name] / file).read_text()) != without_comments(wanted) or file == "fit.hoc"
+
+
+def without_comments(text):
+    """The head of a fitted_cell.hoc says at which temperature it was fitted."""
+    return [line for line in text.splitlines() if not line.startswith("//")]
+
+
 def test_a_known_value_is_in_the_hoc_beside_what_was_fitted(models, folders):
     model, folder = models["mainen at 34 degC"], folders["mainen at 34 degC"]
     assert "celsius = 34.0\n" in (folder / "fit.hoc").read_text()

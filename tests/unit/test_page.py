@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nrn_mlfit import features
+from nrn_mlfit.around import Around
+from nrn_mlfit.comparison import Comparison
 from nrn_mlfit.fit import Fit, Value
 from nrn_mlfit.recordings import Recording
+from nrn_mlfit.recordings.membrane import Measure
 from nrn_mlfit.report import bars, downloads, judgement, page, panels
 from nrn_mlfit.report.html import Html, safe, tag
 
@@ -46,7 +49,8 @@ def fit(**changes):
 
 
 def shown(found=None, **changes):
-    comparison = {"rms": 3.217, "spikes_recorded": 3, "spikes_simulated": 4, "coincidence": 0.76}
+    membrane = (Measure("rest", "mV", -70.25, -69.0), Measure("time constant", "ms", None, None, "no step"))
+    comparison = Comparison(3.217, 1.234, 3, 4, 0.76, membrane, ())
     files = {"fit.hoc": b"// fit\n", "mod/na.mod": b"NEURON {}\n", "expected.txt": b"-70.0\n" * 20_000}
     held = {"recording": Recording(VOLTS, CURRENT, DT, "a.npz"), "simulated": VOLTS[None, None] + 1.0}
     return page.Shown(**{"fit": found or fit(), **held, "comparison": comparison, "files": files, **changes})
@@ -121,7 +125,7 @@ def test_every_element_is_closed_and_every_link_leads_somewhere(seen):
 
 
 def test_the_order_is_that_in_which_one_looks(seen):
-    wanted = ["verdict", "traces", "parameters", "alarm", "closeness", "features", "provenance", "files"]
+    wanted = ["verdict", "traces", "parameters", "alarm", "closeness", "around", "features", "provenance", "files"]
     assert [a["id"] for a in seen.all("section")] == wanted
     assert [name for name, _ in seen.elements if re.fullmatch("h[1-3]", name)][:3] == ["h1", "h2", "h2"]
 
@@ -208,10 +212,35 @@ def test_the_figures_are_those_of_the_fit(seen):
     rows = " ".join(" ".join(seen.text).split())
     assert "spikes recorded 3 " in rows and "spikes in the fitted cell 4 " in rows
     assert "coincidence 0.76 " in rows and "rms difference 3.22 mV" in rows
+    assert "rms between spikes 1.23 mV" in rows and "rest -70.2 -69.0 mV" in rows
+    assert "time constant \N{EN DASH} \N{EN DASH} ms no step" in rows
     assert "5.0; -10.0" in rows  # the true value, and the error in % of the range
     assert "Score 0.25, alarm from 1.50." in seen.words
     for held in ("c" * 64, "9.0.2", "nrn-mlfit fit a.npz"):
         assert held in rows
+
+
+def test_in_range_is_followed_by_what_does_not_agree(seen):
+    assert "DOES NOT AGREE" not in seen.words
+    apart = replace(shown().comparison, disagreements=("few spikes coincide (0.10, wanted 0.5)",))
+    text = page.fit_page(shown(comparison=apart))
+    words = Seen(text).words
+    told = "DOES NOT AGREE: the fitted cell does not do what the recording does: few spikes coincide (0.10, wanted 0.5)"
+    assert words.index("In range") < words.index(told) < words.index("No raw estimate lies beyond")
+    assert 'class="apart"' in text
+
+
+def test_the_cells_around_are_drawn_or_the_command_is_named(seen):
+    assert "nrn-mlfit around FIT" in seen.words
+    volts = np.stack([VOLTS, VOLTS - 3, np.full_like(VOLTS, -65)])[:, None, None].astype(np.float32)
+    held = Around(("gna",), np.array([[3.5], [4.0], [4.4]]), volts, 10.0, 1, 3)
+    found = Seen(page.fit_page(shown(around=held)))
+    assert "3 cells with each parameter within 10% of its range: 0 to 3 spikes, median 3" in found.words
+    assert "nrn-mlfit around FIT" not in found.words
+    ids = [p.get("aria-label", "") for p in found.all("svg") if p.get("class") == "plot narrow"]
+    assert any(label.startswith("3 cells") for label in ids)
+    far = np.sqrt(np.mean((VOLTS + 65) ** 2))
+    assert f"is 0.00 to {far:.2f} mV, median 3.00 mV; that of the fitted cell is 3.22 mV" in found.words
 
 
 def test_a_fit_out_of_range_tells_its_reasons():
@@ -236,6 +265,9 @@ def test_with_efel_its_features_stand_side_by_side(seen):
     pytest.importorskip("efel", reason="no eFEL here; it comes with nrn_mlfit[efel]")
     (peak,) = [f for f in features.compare(VOLTS, VOLTS + 1, CURRENT, DT) if f.name == "peak_voltage"]
     rows = " ".join(" ".join(seen.text).split())
+    words = seen.words
+    assert "steepest rise*" in words and "steepest rise of all" in words
+    assert "* Its steepest rise is another figure than that of the phase plane" in words
     assert f"peak_voltage {peak.recorded:.2f} {peak.fitted:.2f} {peak.difference:+.2f} mV" in rows
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 
@@ -212,6 +213,21 @@ WRONG = {
     "currents are not those": lambda s: replace(s, currents=_nudge(s.currents)),
     "volts have the shape": lambda s: replace(s, volts=s.volts[:-1]),
 }
+SHAPES = {  # of which nothing more can be asked: one thing is told of them
+    "volts have the shape": lambda s: replace(s, volts=s.volts[:-1], unit_par=_nudge(s.unit_par)),
+    "volts have the shape (20,": lambda s: replace(s, volts=s.volts[..., 0]),
+    "currents have the shape": lambda s: replace(s, currents=s.currents[0]),
+}
+
+
+@pytest.mark.parametrize("what", SHAPES)
+def test_of_a_shard_of_another_shape_nothing_more_is_asked(run, model, what):
+    shards.write(run / name(0), SHAPES[what](shard(model, describe(model), 0, 20)))
+    told = found(run)
+    assert list(told) == [name(0)] and told[name(0)].startswith(what)
+    assert re.fullmatch(
+        r"\w+ have the shape [^;]*(sets, probes and stimuli|stimuli and samples); delete it.*", told[name(0)]
+    )
 
 
 @pytest.mark.parametrize("what", WRONG)
