@@ -4,6 +4,7 @@ The folder is complete by itself: template, mod/, stimulus, values. The template
 of the cell's files), since NEURON cannot define a template twice and two versions of a cell must not be mixed up.
 """
 
+import math
 import re
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from nrn_mlfit.errors import FitError
 from nrn_mlfit.fit import Fit
 from nrn_mlfit.places import CONDITIONS, SECTION_VARIABLES, place
 from nrn_mlfit.simulator.mechanisms import names_in
-from nrn_mlfit.stimuli import Protocol
+from nrn_mlfit.stimuli import Protocol, Stimulus
 
 OURS = {"fit.hoc", "fitted_cell.hoc"}
 EVERYWHERE = ("L", "Ra", "diam", "cm")  # in every section, whatever mechanisms it has
@@ -54,6 +55,32 @@ def with_values(folder: Path, values: dict[str, float]) -> tuple[str, str]:
         for condition in re.findall(SETTING, found[2]):
             start = _with_condition(folder, start, condition, value)
     return cell, start
+
+
+def under(folder: Path, stimulus: Stimulus, longest_step: float) -> tuple[str, int]:
+    """fit.hoc of the fit in `folder`, as text, under another stimulus in stimulus0.txt, and its integration steps a sample.
+
+    `longest_step` in ms is the step that the cell was fitted with. Raises FitError for a fit to several stimuli, and for a file
+    that was changed by hand.
+    """
+    start = (folder / "fit.hoc").read_text(encoding="utf-8")
+    if (folder / "stimulus1.txt").is_file():
+        raise FitError(
+            f"{folder}: was fitted to several stimuli at once; only the fit of one sweep is run under another"
+        )
+    substeps = max(1, math.ceil(stimulus.dt / longest_step - 1e-9))
+    changes = {
+        r"^dt = (\S+)$": stimulus.dt / substeps,
+        r"^tstop = (\S+)$": (stimulus.stop - 1) * stimulus.dt,
+        r"^    times = new Vector\((\S+)\)$": stimulus.stop,
+        r"^    times\.indgen\((\S+)\)$": stimulus.dt,
+    }
+    for line, value in changes.items():
+        found = re.search(line, start, re.MULTILINE)
+        if not found:
+            raise FitError(f"{folder / 'fit.hoc'}: was changed by hand, so its stimulus cannot be; fit again")
+        start = f"{start[: found.start(1)]}{value!r}{start[found.end(1) :]}"
+    return start, substeps
 
 
 ASSIGNED = (

@@ -61,6 +61,15 @@ def run_variants(folder: Path, variants: Sequence[tuple[str, str]], stimuli: int
         return _runs(copy, starts, stimuli, probes)
 
 
+def run_under(folder: Path, start: str, current: str, probes: int):
+    """As `run`, (P, 1, steps), under another stimulus: a fit.hoc and its stimulus0.txt as text, in a copy of the folder."""
+    with tempfile.TemporaryDirectory(prefix="nrn_mlfit-") as scratch:
+        copy = Path(shutil.copytree(_checked(folder), Path(scratch) / "fit", ignore=LEFT))
+        (copy / "fit.hoc").write_text(start)
+        (copy / "stimulus0.txt").write_text(current)
+        return _runs(copy, ["fit.hoc"], 1, probes)[0]
+
+
 def _checked(folder) -> Path:
     folder = folder.resolve()
     if not (folder / "fit.hoc").is_file():

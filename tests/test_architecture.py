@@ -23,7 +23,7 @@ LAYERS = {
     **dict.fromkeys(["design", "predict", "evaluate"], 5),
     "fit": 6,
     **dict.fromkeys(["export", "resimulate", "report", "doctor", "serving"], 7),
-    "results": 8,
+    **dict.fromkeys(["results", "transfer"], 8),
     "cli": 9,
     **dict.fromkeys(["__main__", "__init__"], 10),
 }

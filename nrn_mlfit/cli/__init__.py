@@ -20,6 +20,7 @@ COMMANDS = (
     "predict",
     "resimulate",
     "around",
+    "transfer",
     "report",
     "hoc",
     "doctor",
