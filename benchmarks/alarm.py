@@ -59,15 +59,19 @@ def study(ensemble: Ensemble, run: Path, work: Path, sets=2000, output=None, fol
     caller to see to: an ensemble does not keep the seeds of what it has learned from.
     """
     ensemble.check_own_run(open_run(run))
-    own = millivolts([run], sets)
-    distances = distances_of(ensemble, own)
+    held = load_runs([run], sets)
+    own = ensemble.as_recorded(held.volts, 0)  # with what the ensemble was trained to take, if anything
+    currents = held.injected if ensemble.protocol.is_bank else None
+    distances = distances_of(ensemble, own, currents)
     known = rows(output)
     there = {row["name"] for row in known}
-    shifts = {OWN: lambda: own, **dict(changed(ensemble, own)), **dict(simulated(ensemble, work, sets, ranks))}
-    if folder:
+    shifts = {OWN: lambda: own, **dict(changed(ensemble, own))}
+    if currents is None:  # other cells have other stimuli than their sets': of a bank only the voltages are changed
+        shifts |= dict(simulated(ensemble, work, sets, ranks))
+    if folder and currents is None:
         shifts[RECORDED] = partial(recorded, ensemble, folder)
     for name in (name for name in shifts if name not in there):
-        known.append(judged(name, ensemble, distances, distances_of(ensemble, shifts[name]())))
+        known.append(judged(name, ensemble, distances, distances_of(ensemble, shifts[name](), currents)))
         if output:
             with output.open("a") as file:
                 file.write(json.dumps(known[-1]) + "\n")
@@ -134,9 +138,9 @@ def piece_of(recording, length_ms):
         return recording.cut(0, length_ms)
 
 
-def distances_of(ensemble, volts):
-    """Distances (N, 10) of windows (N, P, S, T) in mV, by signal."""
-    look = ensemble.look(volts)
+def distances_of(ensemble, volts, currents=None):
+    """Distances (N, 10) of windows (N, P, S, T) in mV, by signal; of a bank with their currents (N, S, T) in nA."""
+    look = ensemble.look(volts, currents)
     return ensemble.alarm.distances(look)
 
 

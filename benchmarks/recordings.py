@@ -1,0 +1,155 @@
+"""Real recordings through `fit`, `report` and `transfer`: what worked and what did not; the tables of docs/real_recordings.md.
+
+    pip install ".[all]"
+    python benchmarks/recordings.py FOLDER --work FITS -o recordings.jsonl
+    python benchmarks/recordings.py FOLDER --work FITS -o recordings.jsonl --carry 171116sh_0018.abf 171116sh_0016.abf
+
+FOLDER holds recordings. Each sweep is fitted by every ensemble that knows its stimulus. With --carry the fits to one file are run
+under each sweep of another file of the same neuron. What the output file holds already is not done again.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from nrn_mlfit import alignment, comparison, fit, recordings, results, serving, transfer
+from nrn_mlfit.errors import MlfitError
+from nrn_mlfit.learn import Ensemble
+
+
+def main():
+    asked = arguments()
+    jobs = carried(asked, *asked.carry) if asked.carry else fitted(asked)
+    there = {tuple(row["what"]) for row in rows(asked.output)}
+    for what, do in jobs:
+        if what not in there:
+            row = {"what": what, **tried(do)}
+            with asked.output.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(line(row), flush=True)
+    print(*table(rows(asked.output)), sep="\n")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--work", type=Path, required=True, help="for the fits")
+    parser.add_argument("--carry", nargs=2, metavar=("FROM", "TO"), help="names of two files of one neuron")
+    parser.add_argument("-o", "--output", type=Path, default=Path("recordings.jsonl"))
+    return parser.parse_args()
+
+
+def fitted(asked):
+    """Each sweep by each ensemble that serves it: (what, how it is done)."""
+    for path in sorted(p for p in asked.folder.rglob("*") if p.suffix.lower() in recordings.SUFFIXES):
+        try:
+            sweeps = recordings.read_all(path)
+        except MlfitError as error:
+            yield (path.name, 0, ""), lambda error=error: refuse(error)
+            continue
+        for number, sweep in enumerate(sweeps):
+            if isinstance(sweep, MlfitError):
+                yield (path.name, number, ""), lambda error=sweep: refuse(error)
+                continue
+            names = serving.find(sweep)
+            for name in names:
+                folder = asked.work / path.stem / f"{number}-{name}"
+                yield (
+                    (path.name, number, name),
+                    lambda sweep=sweep, name=name, folder=folder: fit_one(sweep, name, folder),
+                )
+            if not names:
+                yield (path.name, number, ""), lambda: {"refused": "no ensemble knows its stimulus"}
+
+
+def carried(asked, source, target):
+    """Each fit to the file `source` under each sweep of the file `target`."""
+    folders = sorted(p.parent for p in (asked.work / Path(source).stem).glob("*/fit.json"))
+    path = next(asked.folder.rglob(target))
+    for number, sweep in enumerate(recordings.read_all(path)):
+        for folder in folders:
+            out = asked.work / f"{Path(source).stem}-{path.stem}" / f"{folder.name}-{number}"
+            yield (f"{source} {folder.name}", number, target), lambda f=folder, s=sweep, o=out: carry_one(f, s, o)
+
+
+def refuse(error):
+    raise error
+
+
+def tried(do) -> dict:
+    try:
+        return do()
+    except MlfitError as error:
+        return {"refused": str(error)}
+
+
+def fit_one(sweep, name, folder) -> dict:
+    """Fit a sweep, write its folder and its page."""
+    ensemble = Ensemble.load(serving.known()[name])
+    piece = alignment.aligned(ensemble.protocol, sweep)
+    found = fit.fit_recording(ensemble, piece)
+    if folder.is_dir():
+        compared = comparison.load(folder / "comparison.json")
+    else:
+        compared = results.write(found, ensemble, piece, folder).comparison
+    results.show(folder, folder / "report.html")
+    return {
+        "pA": round(1000 * float(max(piece.currents[0], key=abs))),
+        "verdict": found.verdict.split(":")[0],
+        "warnings": list(found.warnings),
+        "score": found.score,
+        "threshold": found.alarm["threshold"],
+        "values": {value.name: [value.value, value.lo90, value.hi90] for value in found.values},
+        **compared_row(compared),
+    }
+
+
+def carry_one(folder, sweep, out) -> dict:
+    if isinstance(sweep, MlfitError):
+        raise sweep
+    return compared_row(transfer.run(folder, sweep, out))
+
+
+def compared_row(c) -> dict:
+    return {
+        "rms": c.rms,
+        "rms_between": c.rms_between,
+        "spikes": [c.spikes_recorded, c.spikes_simulated],
+        "coincidence": c.coincidence,
+        "membrane": {m.name: [m.recorded, m.fitted] for m in c.membrane},
+        "disagreements": list(c.disagreements),
+    }
+
+
+def rows(path) -> list[dict]:
+    return [json.loads(text) for text in path.read_text().splitlines()] if path.is_file() else []
+
+
+def line(row) -> str:
+    """A row of the table."""
+    name, number, other = row["what"]
+    head = f"| {name} | {number} | {other}"
+    if "refused" in row:
+        return f"{head} | refused: {row['refused']} |"
+    membrane = " | ".join(f"{_number(a)}, {_number(b)}" for a, b in row["membrane"].values())
+    verdict = f"{row['verdict']}, {row['score']:.1f}" if "verdict" in row else ""
+    spikes = "{}, {}".format(*row["spikes"])
+    figures = f"{spikes} | {row['coincidence']:.2f} | {row['rms']:.1f}, {_number(row['rms_between'])} | {membrane}"
+    return f"{head} | {row.get('pA', '')} | {verdict} | {figures} | {'no' if row['disagreements'] else 'yes'} |"
+
+
+def _number(value) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def table(found):
+    """All rows as Markdown; pairs are recorded, fitted cell."""
+    columns = "recording, sweep, by, pA, verdict and score, spikes, coincidence, rms and between spikes mV"
+    columns += ", rest mV, R MOhm, tau ms, agrees"
+    yield f"| {columns.replace(', ', ' | ')} |"
+    yield "|---" * 12 + "|"
+    yield from map(line, found)
+
+
+if __name__ == "__main__":
+    main()
