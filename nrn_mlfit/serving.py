@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nrn_mlfit import alignment, banks, cells, fit, progress, simulator
+from nrn_mlfit import alignment, banks, cells, fit, progress, recordings, simulator
 from nrn_mlfit.errors import EnsembleError, MlfitError
 from nrn_mlfit.learn import shipped, storage
 from nrn_mlfit.recordings import Recording
@@ -118,6 +118,15 @@ def plan(path: Path, cell: str, report: progress.Report = progress.silent) -> Pl
     )
     seconds = SAFETY * (60 * MINUTES + TRACES * _seconds_a_set(model, report) / ranks)
     return Plan(tuple(tuple(map(str, line)) for line in words), ensemble, seconds)
+
+
+def _as_recorded(path):
+    """What the networks are to learn of a recording's faults; nothing of one without noise, which was simulated."""
+    try:
+        recordings.noise(path)
+    except MlfitError:
+        return ()
+    return ("--noise", path, *AS_RECORDED)
 
 
 def _seconds_a_set(model, report) -> float:
