@@ -70,7 +70,7 @@ def usable(held: Mapping[int, Recording | MlfitError], named: bool) -> tuple[dic
         if isinstance(made, MlfitError):
             left[number] = short.problem
         elif short.fails and not named:
-            left[number] = f"not good enough to fit: {'; '.join(short.fails)}"
+            left[number] = f"not good enough to fit, unless it is named by its number: {'; '.join(short.fails)}"
         else:
             kept[number] = made
     return kept, left

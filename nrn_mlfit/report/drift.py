@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from nrn_mlfit.fit import Value
-from nrn_mlfit.report.style import BLACK, BLUE, GREY, SKY, VERMILION, legend_above, save, style
+from nrn_mlfit.report.style import BLACK, BLUE, GREY, SKY, VERMILION, number, save, style
 
 FEWEST_IN_A_COLUMN = 4  # more panels go side by side
+LETTERS = 12  # of the title, an inch
+MOST_WHOLE = 12  # sweeps; more are drawn thinner
 
 
 def drift_picture(
@@ -32,16 +36,20 @@ def drift_picture(
     columns = min(3, -(-len(parameters) // FEWEST_IN_A_COLUMN))
     rows = -(-len(parameters) // columns)
     with style():
-        figure = Figure(figsize=(2.5 + 3.8 * columns, 1.8 + 1.5 * (rows + 1)), layout="constrained")
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10, color=BLACK, wrap=True)
+        width = 3.5 + 3.5 * columns
+        figure = Figure(figsize=(width, 1.8 + 1.5 * (rows + 1)), layout="constrained")
+        lines = [part for line in title.splitlines() for part in wrap(line, int(LETTERS * width))]
+        figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10, color=BLACK)
         grid = figure.add_gridspec(rows + 1, columns)
         top = figure.add_subplot(grid[0, :])
         _spikes(top, times, spikes)
         for k, held in enumerate(parameters):
-            axes = figure.add_subplot(grid[1 + k % rows, k // rows], sharex=top)
+            axes = figure.add_subplot(grid[1 + k // columns, k % columns], sharex=top)
             _parameter(axes, times, held, np.asarray(outside), said.get(held[0].name, ""))
-            if k % rows == rows - 1 or k == len(parameters) - 1:
-                axes.set_xlabel(axis)
+            lowest = k + columns >= len(parameters)
+            axes.tick_params(labelbottom=lowest)
+            axes.set_xlabel(axis if lowest else "")
+        figure.legend(loc="outside lower center", ncols=5, handlelength=1.4)
         save(figure, path)
 
 
@@ -54,7 +62,6 @@ def _spikes(axes: Axes, times, spikes):
     axes.plot([], [], "o-", color=BLUE, linewidth=2.5, markersize=5, label="fitted, 68% interval")
     axes.plot([], [], color=SKY, linewidth=7, solid_capstyle="butt", label="90% interval")
     axes.plot([], [], "o", color=VERMILION, fillstyle="none", markersize=5, label="sweep out of range")
-    legend_above(axes, 5)
 
 
 def _parameter(axes: Axes, times, held, outside, said):
@@ -62,13 +69,18 @@ def _parameter(axes: Axes, times, held, outside, said):
     first = held[0]
     ends = {name: np.array([getattr(value, name) for value in held]) for name in ("lo90", "hi90", "lo68", "hi68")}
     middle = np.array([value.value for value in held])
-    axes.vlines(times, ends["lo90"], ends["hi90"], color=SKY, linewidth=7)
+    thick = min(1.0, MOST_WHOLE / len(held))
+    axes.vlines(times, ends["lo90"], ends["hi90"], color=SKY, linewidth=7 * thick)
     for which, color, kind in ((~outside, BLUE, "full"), (outside, VERMILION, "none")):
         at = np.asarray(times)[which]
-        axes.vlines(at, ends["lo68"][which], ends["hi68"][which], color=color, linewidth=2.5)
-        axes.plot(at, middle[which], "o", color=color, fillstyle=kind, markersize=5)
+        axes.vlines(at, ends["lo68"][which], ends["hi68"][which], color=color, linewidth=2.5 * thick)
+        axes.plot(at, middle[which], "o", color=color, fillstyle=kind, markersize=5 * thick, clip_on=False)
     axes.set_yscale(first.scale)
     axes.set_ylim(first.low, first.high)
+    if first.scale == "log":
+        ticks = [first.low, np.sqrt(first.low * first.high), first.high]
+        axes.set_yticks(ticks, [number(tick) for tick in ticks])
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_title(first.name, loc="left", weight="bold", color=BLACK)
     axes.set_title(said, loc="right", color=GREY, fontsize=8)
     if first.unit:
