@@ -76,3 +76,37 @@ def test_slopes_are_numpys_weighted_ones_over_minutes(fitted):
         slope, _ = np.polyfit(np.array([0, 1, 2.5, 5])[used], [value.value for value in values], 1, w=1 / errors)
         assert float(row["slope"]) == pytest.approx(slope, rel=1e-3)
         assert row["parameter"] == values[0].name and row["unit"] == f"{values[0].unit}/min"
+
+
+@pytest.mark.parametrize(
+    ("sweep", "sentence"),
+    [
+        ("3-", "--sweep 3-: is no sweep; write a number, several such as 3-8,10, or all"),
+        ("8-3", "--sweep 8-3: is no sweep; write a number, several such as 3-8,10, or all"),
+        ("99", "cell.nwb: there is no sweep 99; it holds 5 sweeps (0-4)"),
+        ("1,3-99", "cell.nwb: there is no sweep 99; it holds 5 sweeps (0-4)"),
+        (
+            "2,2",
+            "cell.nwb: no sweep of it can be fitted; sweep 2: the voltage is nan at sample 0 (0 ms); use a stretch without gaps "
+            "(--window)",
+        ),
+    ],
+)
+def test_what_cannot_be_fitted_is_one_sentence(command, series, tmp_path, sweep, sentence):
+    done = command("fit", series, "--sweep", sweep, "-e", "izhikevich", "-o", tmp_path / "fits")
+    assert done.returncode == 2 and done.stderr == f"nrn-mlfit: {sentence}\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_series_that_the_ensemble_does_not_serve_is_refused(command, tmp_path):
+    path, ramp = tmp_path / "ramp.npz", np.linspace(0, 1, 9000)
+    np.savez(path, volts=ramp - 70, current=ramp, dt=0.02)
+    done = command("fit", path, "--sweep", "all", "-e", "izhikevich", "-o", tmp_path / "fits")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and not (tmp_path / "fits").exists()
+    assert "ramp.npz: no sweep of it can be fitted; sweep 0: its current is not the ensemble's stimulus" in done.stderr
+
+
+def test_all_leaves_out_what_fails_its_checks(command, series, tmp_path):
+    """The baseline of these cells spikes: noise, to the quality checks."""
+    done = command("fit", series, "--sweep", "all", "-e", "izhikevich", "-o", tmp_path / "fits")
+    assert done.returncode == 2 and "not good enough to fit, unless it is named by its number: noise of" in done.stderr
