@@ -132,14 +132,14 @@ def _rows(made):
 
 def _sweep_line(number, result) -> str:
     c = result.comparison
-    reasons = "; ".join([*result.fit.warnings, *c.warning()])
+    reasons = [*result.fit.warnings, *(["DOES NOT AGREE, why: fits.csv"] if c.disagreements else [])]
     spikes = f"spikes: {c.spikes_recorded} recorded, {c.spikes_simulated} simulated"
-    return f"  sweep {number}: {result.fit.verdict}; {spikes}" + (f"; {reasons}" if reasons else "")
+    return "; ".join([f"  sweep {number}: {result.fit.verdict}", spikes, *reasons])
 
 
 def _trend_line(trend) -> str:
     verdict = "drifts" if trend.differs else "no drift to be seen"
-    return f"  {trend.name:<11}{_slope(trend):<32}{verdict} (95% from {trend.lo95:.3g} to {trend.hi95:.3g})"
+    return f"  {trend.name:<14} {_slope(trend):<32} {verdict} (95% from {trend.lo95:.3g} to {trend.hi95:.3g})"
 
 
 def _slope(trend) -> str:
