@@ -66,6 +66,6 @@ def _differences(current, waveform):
     sums = np.concatenate([[0.0], np.cumsum(np.square(current))])
     energy = sums[size:] - sums[:-size]
     alike = np.zeros_like(energy)
-    known = energy > FAINTEST * max(float(energy.max()), 1e-300)
+    known = (energy > FAINTEST * max(float(energy.max()), 1e-300)) & (power > 0)
     alike[known] = np.maximum(products[known], 0) / np.sqrt(energy[known] * power)
     return np.sqrt(np.maximum(0, 1 - np.square(alike)))

@@ -4,8 +4,6 @@ At random points of the parameter space the curated trace (log10(V - floor + 1),
 the parameters, and its derivatives are finite differences; `information` has what follows of them.
 """
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,11 +171,10 @@ def write(findings: Sequence[Finding], folder: Path, **about):
     rows = [_row(finding) for finding in findings]
     kept = {"noise": NOISE, "bin_ms": BIN_MS, **about, "candidates": rows}
     textfile.write_atomic(folder / "design.json", textfile.to_json(kept))
-    flat, columns = io.StringIO(), ["name", "spikes", "silent", "lowest_mv", "points", "mean_r2", "log_det", "unlike"]
-    table = csv.writer(flat, lineterminator="\n")
-    table.writerow([*columns, *(f"r2_{name}" for name in rows[0]["parameters"])])
-    table.writerows([*(row[c] for c in columns), *(p["r2"] for p in row["parameters"].values())] for row in rows)
-    textfile.write_atomic(folder / "design.csv", flat.getvalue())
+    columns = ["name", "spikes", "silent", "lowest_mv", "points", "mean_r2", "log_det", "unlike"]
+    heads = [*columns, *(f"r2_{name}" for name in rows[0]["parameters"])]
+    table = ([*(row[c] for c in columns), *(p["r2"] for p in row["parameters"].values())] for row in rows)
+    textfile.write_atomic(folder / "design.csv", textfile.to_csv([heads, *table]))
 
 
 def _row(finding) -> dict:

@@ -1,10 +1,10 @@
 """A fit as a folder: fit.json, the NEURON files, the recording's trace, the re-simulated one, picture and page of both."""
 
-import csv
-import io
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -249,18 +249,27 @@ def table(result: Result) -> list[str]:
     return lines + [f"{name:<11}{value:>12.4g}  given, not fitted" for name, value in known.items()]
 
 
-def summary(results: list[Result]) -> str:
-    """Many fits as CSV, one row each: values, verdict, and how the re-simulated trace compares."""
+def summary(results: Sequence[Result], more: Mapping[str, Sequence] = MappingProxyType({})) -> str:
+    """Many fits as CSV, one row each: columns `more`, values, verdict, and how the re-simulated trace compares."""
     names = [v.name for v in results[0].fit.values]
     rows = [
-        ["recording", *names, "verdict", "rms_mV", "spikes_recorded", "spikes_simulated", "coincidence", "disagreement"]
+        [
+            "recording",
+            *more,
+            *names,
+            "verdict",
+            "rms_mV",
+            "spikes_recorded",
+            "spikes_simulated",
+            "coincidence",
+            "disagreement",
+        ]
     ]
-    for r in results:
+    for k, r in enumerate(results):
         c = r.comparison
         values = [f"{v.value:.6g}" for v in r.fit.values]
         verdict = "out of range" if r.fit.warnings else "in range"
         numbers = [f"{c.rms:.3f}", str(c.spikes_recorded), str(c.spikes_simulated), f"{c.coincidence:.3f}"]
-        rows.append([r.folder.name, *values, verdict, *numbers, "; ".join(c.disagreements)])
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows(rows)
-    return table.getvalue()
+        first = [r.folder.name, *(column[k] for column in more.values())]
+        rows.append([*first, *values, verdict, *numbers, "; ".join(c.disagreements)])
+    return textfile.to_csv(rows)

@@ -1,11 +1,13 @@
-"""Text files: the one YAML reader (no aliases, bounded size and depth, no duplicate keys), JSON, atomic writing."""
+"""Text files: the one YAML reader (no aliases, bounded size and depth, no duplicate keys), JSON, CSV, atomic writing."""
 
 import contextlib
+import csv
+import io
 import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import yaml
@@ -117,3 +119,10 @@ def read_json(path: Path, error: type[MlfitError]) -> dict:
 def to_json(held) -> str:
     """JSON as a person reads it: sorted keys, one per line; NaN is an error, not a word."""
     return json.dumps(held, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def to_csv(rows: Iterable[Iterable]) -> str:
+    """Rows as CSV, a line each."""
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows(rows)
+    return table.getvalue()

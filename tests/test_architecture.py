@@ -24,8 +24,9 @@ LAYERS = {
     "fit": 6,
     **dict.fromkeys(["export", "resimulate", "report", "doctor", "serving"], 7),
     **dict.fromkeys(["results", "transfer"], 8),
-    "cli": 9,
-    **dict.fromkeys(["__main__", "__init__"], 10),
+    "series": 9,
+    "cli": 10,
+    **dict.fromkeys(["__main__", "__init__"], 11),
 }
 DOORS = {  # library: the only places that may import it
     "neuron": ["simulator/"],

@@ -1,11 +1,15 @@
 """nrn-mlfit fit"""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from nrn_mlfit.cli.options import any_path, command_line, one_process, reading_options, say
+
+NUMBER = "[0-9]{1,9}"
+SPAN = f"{NUMBER}(-{NUMBER})?"
 
 
 @click.command()
@@ -18,7 +22,9 @@ from nrn_mlfit.cli.options import any_path, command_line, one_process, reading_o
     "recording's stimulus]",
 )
 @click.option("-o", "--output", type=any_path, required=True, help="New folder for the fit.")
-@click.option("--sweep", type=click.IntRange(min=0), help="Which sweep of the file (or row of a shard).")
+@click.option(
+    "--sweep", metavar="N", help="Which sweep of the file (or row of a shard); of a series all, or such as 3-8,10."
+)
 @click.option("--stimulus", metavar="NAME", help="What was injected, where the recording does not hold it.")
 @click.option("--train", is_flag=True, help="Make an ensemble for the recording's stimulus where there is none.")
 @click.option("--cell", default="mainen_slice", show_default=True, help="The cell that --train trains for.")
@@ -27,13 +33,15 @@ def fit(recording, ensemble, output, sweep, stimulus, train, cell, reading):
     """Fit RECORDING: parameters with their spread, a verdict, and files that open in NEURON.
 
     RECORDING is an ABF, NWB, Igor, HDF5, npz, CSV or TXT file, a shard of simulated traces, or a folder of such files (one fit
-    each). The stretch that is under the ensemble's stimulus is found in it, and resampled. Without -e an ensemble is looked for
-    that knows the stimulus; where there is none, the commands that make one are said, with the time they take on this machine.
+    each). Of several sweeps each is fitted; drift.png shows the values against time. The stretch that is under the ensemble's
+    stimulus is found in it, and resampled. Without -e an ensemble is looked for that knows the stimulus; where there is none, the
+    commands that make one are said, with the time they take on this machine.
 
     \b
     Examples:
       nrn-mlfit fit cell7.abf --sweep 9 -o fits/cell7
       nrn-mlfit fit ramp.abf --sweep 2 --train -o fits/ramp
+      nrn-mlfit fit cell7.abf --sweep all -o fits/series
       nrn-mlfit fit sweep.npz -e ensembles/mainen -o fits/cell7
       nrn-mlfit fit runs/test/shard-0000000000.h5 --sweep 12 -e ensembles/mainen -o fits/test12
       nrn-mlfit fit recordings/ -e ensembles/mainen -o fits/all
@@ -42,9 +50,12 @@ def fit(recording, ensemble, output, sweep, stimulus, train, cell, reading):
     from nrn_mlfit import recordings, results
 
     results.check_free(output)
+    asked = _asked(sweep)
+    if isinstance(asked, list):
+        return _series(recording, asked, reading, (ensemble, train, cell), stimulus, output)
     paths = recordings.files(recording) if recording.is_dir() else [recording]
-    pieces = [recordings.read(path, sweep, reading) for path in paths]
-    held = _ensemble(ensemble, paths[0], pieces[0], reading, (train, cell))
+    pieces = [recordings.read(path, asked, reading) for path in paths]
+    held = _ensemble(ensemble, paths[0], pieces[:1], reading, (train, cell))
     if recording.is_dir():
         _many(held, pieces, stimulus, output)
     else:
@@ -52,19 +63,64 @@ def fit(recording, ensemble, output, sweep, stimulus, train, cell, reading):
         _print(results.write(found, held, piece, output), piece.warnings)
 
 
-def _ensemble(name, path, recording, reading, wish):
-    """The ensemble of that name; without one, an ensemble that serves the recording, or after --train will."""
+def _asked(sweep) -> int | list[range] | None:
+    """A sweep's number; of several the ranges of numbers, of all an empty list."""
+    from nrn_mlfit.errors import RecordingError
+
+    if sweep is None or re.fullmatch(NUMBER, sweep):
+        return None if sweep is None else int(sweep)
+    listed = re.fullmatch(f"{SPAN}(,{SPAN})*", sweep)
+    ends = [part.split("-") for part in sweep.split(",")] if listed else []
+    spans = [range(int(part[0]), int(part[-1]) + 1) for part in ends]
+    if sweep != "all" and not (spans and all(spans)):
+        raise RecordingError(f"--sweep {sweep}: is no sweep; write a number, several such as 3-8,10, or all")
+    return spans
+
+
+def _series(path, spans, reading, wish, stimulus, output):
+    """Fit several sweeps of a file; those that cannot be fitted are named, and left out."""
+    from nrn_mlfit import recordings, series
+    from nrn_mlfit.errors import MlfitError, RecordingError
+
+    kept, left = series.usable(recordings.read_some(path, spans, reading), named=bool(spans))
+    pairs = {}
+    if kept:
+        held = _ensemble(wish[0], path, list(kept.values()), reading, wish[1:])
+    for number, whole in kept.items():
+        try:
+            pairs[number] = _fit(held, whole, stimulus)
+        except MlfitError as error:
+            left[number] = str(error).removeprefix(f"{whole.name}: ")
+    if not pairs:
+        number, why = min(left.items())
+        raise RecordingError(f"{path.name}: no sweep of it can be fitted; sweep {number}: {why}")
+    for number, why in sorted(left.items()):
+        say(f"sweep {number} is left out: {why}")
+    for line in series.write(pairs, held, output).lines():
+        say(line)
+    say(f"one folder a sweep, fits.csv, and the drift: {output / 'drift.png'}")
+
+
+def _ensemble(name, path, pieces, reading, wish):
+    """The ensemble of that name; without one, an ensemble that serves the first recording that has one, or after --train will."""
     from nrn_mlfit import serving
     from nrn_mlfit.learn import Ensemble
 
     if name:
         return Ensemble.load(name)
-    if not (served := serving.find(recording)):
-        _make_one(path, recording, reading, *wish)
-        served = serving.find(recording)
+    if not (served := _serving(pieces)):
+        _make_one(path, pieces[0], reading, *wish)
+        served = _serving(pieces)
     first, *others = served
     say(f"ensemble: {first}" + (f"; as well, with -e: {', '.join(others)}" if others else ""))
     return Ensemble.load(serving.known()[first])
+
+
+def _serving(pieces) -> list[str]:
+    """The ensembles that serve the first of the recordings that has any."""
+    from nrn_mlfit import serving
+
+    return next(filter(None, map(serving.find, pieces)), [])
 
 
 def _make_one(path, recording, reading, train, cell):

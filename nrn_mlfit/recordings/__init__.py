@@ -7,7 +7,7 @@
 Each format is one module with one function, `sweeps(path, reading)`: a list of functions that read one sweep each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +34,7 @@ __all__ = [
     "one_protocol",
     "read",
     "read_all",
+    "read_some",
     "resampled",
     "summaries",
     "sweeps",
@@ -81,6 +82,19 @@ def read_all(
         number = _chosen(path.name, len(readers), sweep)
         return [_read(readers[number], number, reading)]
     return [_read_or_error(reader, number, reading) for number, reader in enumerate(readers[:most])]
+
+
+def read_some(path, spans: Sequence[range] = (), reading: Reading = AS_IT_IS) -> dict[int, Recording | MlfitError]:
+    """The sweeps of a file in `spans` (all without one) by number, with the error in place of one that cannot be read.
+
+    Raises RecordingError where the file cannot be read, or has no such sweep.
+    """
+    path = Path(path)
+    readers = _readers(path, reading)
+    for span in spans:
+        _chosen(path.name, len(readers), span[-1])
+    numbers = sorted({number for span in spans or [range(len(readers))] for number in span})
+    return {number: _read_or_error(readers[number], number, reading) for number in numbers}
 
 
 def sweeps(path, reading: Reading = AS_IT_IS) -> list[Sweep]:

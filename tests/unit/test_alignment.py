@@ -68,6 +68,14 @@ def test_a_chirp_is_found_in_a_longer_recording():
     assert np.array_equal(piece.currents[0], 2 * stimulus.window)
 
 
+def test_a_bank_may_hold_a_sweep_without_a_current():
+    stimulus = reset_chirp(0.3)
+    silent = replace(stimulus, current=np.zeros_like(stimulus.current))
+    whole = np.concatenate([np.zeros(7000), stimulus.current, np.zeros(3000)])
+    piece = aligned(Protocol((silent,), ((stimulus,),)), Recording(np.arange(whole.size) * 1e-3, whole, 0.02))
+    assert piece.source["cut_ms"] == approx([140 + 110, 140 + 290])
+
+
 def test_what_is_cut_already_or_holds_no_current_stays_as_it_is():
     piece = aligned(STEPS, steps((100, 500, 100)))
     assert aligned(STEPS, piece) is piece
