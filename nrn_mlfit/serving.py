@@ -99,23 +99,9 @@ def plan(path: Path, cell: str, report: progress.Report = progress.silent) -> Pl
     ranks = os.cpu_count() or 1
     name = f"{Path(cell).stem}-{model.protocol.digest()[:12]}"
     traces, ensemble = made_folder() / f"{name}-traces", made_folder() / name
-    words = (
-        ("simulate", cell, "--stimulus", path, "-n", TRACES, "-j", ranks, "-o", traces),
-        (
-            "train",
-            traces,
-            *AS_RECORDED,
-            "--noise",
-            path,
-            "--folds",
-            FOLDS,
-            "--minutes",
-            MINUTES,
-            "-j",
-            min(ranks, FOLDS),
-        )
-        + ("-o", ensemble),
-    )
+    simulate = ["simulate", cell, "--stimulus", path, "-n", TRACES, "-j", ranks, "-o", traces]
+    budget = ["--folds", FOLDS, "--minutes", MINUTES, "-j", min(ranks, FOLDS)]
+    words = simulate, ["train", traces, *_as_recorded(path), *budget, "-o", ensemble]
     seconds = SAFETY * (60 * MINUTES + TRACES * _seconds_a_set(model, report) / ranks)
     return Plan(tuple(tuple(map(str, line)) for line in words), ensemble, seconds)
 

@@ -40,7 +40,9 @@ def test_a_step_is_found_wherever_it_is(begin, duration, height, sign, dt):
     piece = aligned(STEPS, steps((begin, duration, sign * height), dt=dt))
     assert (piece.dt, piece.volts.shape) == (0.1, (1, 1, 6000))
     assert piece.source["cut_ms"][0] == approx(begin - 50, abs=0.11 + dt)
-    assert 1000 * piece.volts[0, 0, 3000] == approx(begin + 250, abs=1)  # the filter changes a ramp a little
+    assert 1000 * piece.volts[0, 0, 3000] == approx(
+        begin + 250, rel=1e-3, abs=0.5
+    )  # the gain of the filter is 1 to some 1e-4
     assert STEPS.difference(piece.currents) < 0.05
     assert STEPS.rescaled_to(piece.currents).stimuli[0].window.max() == approx(max(0, sign * height / 1000), rel=0.01)
 
