@@ -17,9 +17,11 @@ $(READY): setup.cfg constraints.txt
 demo: $(READY)
 	$(RUN)python examples/01_demo/demo.py
 
-# Files of tests side by side on two cores; for a look at one of them, .venv/bin/python -m pytest tests/...
+# Files of tests side by side on two cores, but for those that measure the processor's time. A look at one: .venv/bin/python -m pytest tests/...
+ALONE = tests/chaos/test_bad_cells.py
 test: $(READY)
-	$(RUN)python -m pytest -n 2 --dist loadfile
+	$(RUN)python -m pytest -n 2 --dist loadfile --ignore $(ALONE)
+	$(RUN)python -m pytest $(ALONE)
 
 # What a cluster does to a simulation, in full (about 10 minutes); `make test` has its short form.
 chaos: $(READY)

@@ -21,13 +21,13 @@ def aligned(protocol: Protocol, recording: Recording) -> Recording:
     """
     if recording.currents is None or _is_cut(protocol, recording) or len(protocol.stimuli) > 1:
         return recording
-    if recording.duration < protocol.length * protocol.dt - recording.dt / 2:
+    whole = recordings.resampled(recording, protocol.dt)
+    assert whole.currents is not None
+    if whole.volts.shape[-1] < protocol.length:
         raise EnsembleError(
             f"{recording.name}: lasts {recording.duration:g} ms, the ensemble needs {protocol.length * protocol.dt:g} ms; take "
             "a longer stretch (--window), or another ensemble"
         )
-    whole = recordings.resampled(recording, protocol.dt)
-    assert whole.currents is not None
     place, difference = _closest(protocol, whole.currents[0])
     if difference > LARGEST_WAVEFORM_DIFFERENCE:
         raise EnsembleError(unlike(recording.name, protocol, difference))

@@ -56,8 +56,10 @@ def run_variants(folder: Path, variants: Sequence[tuple[str, str]], stimuli: int
         for number, (cell, start) in enumerate(variants):
             starts.append(f"fit-{number}.hoc")
             own = f"fitted_cell-{number}.hoc"
-            (copy / own).write_text(cell)
-            (copy / starts[-1]).write_text(start.replace('load_file("fitted_cell.hoc")', f'load_file("{own}")'))
+            (copy / own).write_text(cell, encoding="utf-8")
+            (copy / starts[-1]).write_text(
+                start.replace('load_file("fitted_cell.hoc")', f'load_file("{own}")'), encoding="utf-8"
+            )
         return _runs(copy, starts, stimuli, probes)
 
 
@@ -65,8 +67,8 @@ def run_under(folder: Path, start: str, current: str, probes: int):
     """As `run`, (P, 1, steps), under another stimulus: a fit.hoc and its stimulus0.txt as text, in a copy of the folder."""
     with tempfile.TemporaryDirectory(prefix="nrn_mlfit-") as scratch:
         copy = Path(shutil.copytree(_checked(folder), Path(scratch) / "fit", ignore=LEFT))
-        (copy / "fit.hoc").write_text(start)
-        (copy / "stimulus0.txt").write_text(current)
+        (copy / "fit.hoc").write_text(start, encoding="utf-8")
+        (copy / "stimulus0.txt").write_text(current, encoding="utf-8")
         return _runs(copy, ["fit.hoc"], 1, probes)[0]
 
 
@@ -84,7 +86,10 @@ def _runs(folder, starts, stimuli, probes):
         script = Path(scratch) / "run.hoc"
         first, *others = starts
         more = "\n".join(OTHER % start for start in others)
-        script.write_text(SCRIPT % {"first": first, "others": more, "stimuli": stimuli, "probes": probes, "out": out})
+        script.write_text(
+            SCRIPT % {"first": first, "others": more, "stimuli": stimuli, "probes": probes, "out": out},
+            encoding="utf-8",
+        )
         _nrniv(folder, script, out)
         traces = np.loadtxt(out).reshape(len(starts), stimuli, probes, -1)
     return traces.transpose(0, 2, 1, 3)

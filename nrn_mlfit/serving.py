@@ -90,12 +90,14 @@ class Plan:
                 )
 
 
-def plan(path: Path, cell: str, report: progress.Report = progress.silent) -> Plan:
-    """The commands that make an ensemble of `cell` for the currents in the recording `path` with its noise, timed here.
+def plan(path: Path, recording: Recording, cell: str, report: progress.Report = progress.silent) -> Plan:
+    """The commands that make an ensemble of `cell` for the currents in the file `path` with its noise, timed here.
 
-    Raises RecordingError or StimulusError where the file holds no stimulus.
+    Raises RecordingError or StimulusError where the file holds no stimulus, EnsembleError where `recording`, a sweep of it,
+    could not be fitted by that ensemble.
     """
     model = replace(cells.load(cell), protocol=banks.from_files([path]))
+    fit.check(model.protocol, len(model.probes), alignment.aligned(model.protocol, recording))
     ranks = os.cpu_count() or 1
     name = f"{Path(cell).stem}-{model.protocol.digest()[:12]}"
     traces, ensemble = made_folder() / f"{name}-traces", made_folder() / name

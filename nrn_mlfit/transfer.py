@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nrn_mlfit import comparison, export, fit, report, resimulate, stimuli
 from nrn_mlfit.comparison import Comparison
-from nrn_mlfit.errors import FitError
+from nrn_mlfit.errors import FitError, MachineError
 from nrn_mlfit.recordings import Recording, read
 
 
@@ -29,8 +29,13 @@ def run(folder: Path, other: Recording, output: Path) -> Comparison:
     start, substeps = export.under(folder, stimulus, about["dt"] / about["substeps"])
     whole = resimulate.run_under(folder, start, export.column(stimulus.current), probes)
     simulated = whole[..., ::substeps][..., stimulus.start :]
+    if simulated.shape != other.volts.shape:
+        raise FitError(f"{folder}: its fit.hoc was changed by hand and gives {simulated.shape[-1]} samples; fit again")
     compared = comparison.compare(other, simulated, about["current_unit"])
-    _write(found, other, simulated, compared, output)
+    try:
+        _write(found, other, simulated, compared, output)
+    except OSError as error:
+        raise MachineError(f"{output}: cannot be written ({error.strerror or error}); choose another folder") from None
     return compared
 
 

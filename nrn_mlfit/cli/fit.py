@@ -104,13 +104,17 @@ def _series(path, spans, reading, wish, stimulus, output):
 def _ensemble(name, path, pieces, reading, wish):
     """The ensemble of that name; without one, an ensemble that serves the first recording that has one, or after --train will."""
     from nrn_mlfit import serving
+    from nrn_mlfit.errors import EnsembleError
     from nrn_mlfit.learn import Ensemble
 
     if name:
         return Ensemble.load(name)
     if not (served := _serving(pieces)):
-        _make_one(path, pieces[0], reading, *wish)
+        one = next((piece for piece in pieces if piece.currents is not None and piece.currents.any()), pieces[0])
+        _make_one(path, one, reading, *wish)
         served = _serving(pieces)
+    if not served:
+        raise EnsembleError(f"{path.name}: the ensemble that was made does not know its stimulus; name one with -e")
     first, *others = served
     say(f"ensemble: {first}" + (f"; as well, with -e: {', '.join(others)}" if others else ""))
     return Ensemble.load(serving.known()[first])
@@ -139,7 +143,7 @@ def _make_one(path, recording, reading, train, cell):
             f"{name}: no ensemble here knows its stimulus; name one with -e, or save the piece to be fitted (nrn-mlfit recording "
             "... -o piece.npz) and fit that, to have one made"
         )
-    plan = serving.plan(path, cell, say)
+    plan = serving.plan(path, recording, cell, say)
     if train:
         return plan.carry_out(say)
     for line in plan.lines:

@@ -36,7 +36,7 @@ SETS_A_ROUND = 20_000  # after so many, or an epoch if that is shorter, comes a 
 SETS_AT_ONCE = 64  # when predicting
 LARGEST_GRADIENT = 1.0
 RETRY_RATE = 0.1
-SETTLING, VALIDATING = 2**63, 2**63 + 1  # of random numbers; those of the steps count from 0
+SETTLING, VALIDATING = 2**62, 2**62 + 1  # of random numbers; those of the steps count from 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,9 +64,9 @@ def test_train_makes_one_and_the_next_fit_finds_it(tmp_path, monkeypatch):
     assert done.exit_code == 0, done.output
     (made,) = (path.parent for path in (tmp_path / "made").glob("*/ensemble.json"))
     assert f"ensemble: {made.name}\n" in done.output and (tmp_path / "fit" / "fit.json").is_file()
-    assert json.loads((made / "ensemble.json").read_text())["record"]["augmentation"]["noise"] == pytest.approx(
-        0.1, rel=0.3
-    )
+    assert json.loads((made / "ensemble.json").read_text())["record"]["training"]["augmentation"][
+        "noise"
+    ] == pytest.approx(0.1, rel=0.3)
     again = run("fit", path, "-o", tmp_path / "again")
     assert again.output.startswith(f"ensemble: {made.name}\n")
 

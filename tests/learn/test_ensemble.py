@@ -164,7 +164,7 @@ def test_a_failure_while_saving_leaves_nothing(small_ensemble, tmp_path, monkeyp
 def test_no_ensemble_there(tmp_path):
     assert refusal(tmp_path) == (
         f"{tmp_path}: holds no ensemble (no ensemble.json); those that come with nrn_mlfit are ball_two_sticks, izhikevich, "
-        f"mainen; train one with `nrn-mlfit train DIR -o {tmp_path}`"
+        f"izhikevich_steps, mainen, mainen_steps; train one with `nrn-mlfit train DIR -o {tmp_path}`"
     )
 
 

@@ -99,6 +99,10 @@ def test_what_is_cut_already_or_holds_no_current_stays_as_it_is():
             "with this current (--stimulus), or fit a recording made with that stimulus",
         ),
         (
+            steps((100, 500, 100), total=599.76, dt=0.28),
+            "cell7: lasts 599.76 ms, the ensemble needs 600 ms; take a longer stretch (--window), or another ensemble",
+        ),
+        (
             steps((100, 300, 100), total=420),
             "cell7: lasts 420 ms, the ensemble needs 600 ms; take a longer stretch (--window), or another ensemble",
         ),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nrn_mlfit import serving
+from nrn_mlfit import recordings, serving
 from nrn_mlfit.recordings import Recording
 from nrn_mlfit.stimuli import reset_chirp
 
@@ -55,7 +55,7 @@ def test_the_plan_names_commands_that_make_an_ensemble_and_their_time(tmp_path, 
     current = np.concatenate([np.zeros(2500), np.linspace(0, 1, 2500)])
     path = tmp_path / "my ramp.npz"
     Recording(-70 + np.random.default_rng(1).normal(0, 0.1, 5000), current, 0.1).save(path)
-    plan = serving.plan(path, "izhikevich_slice")
+    plan = serving.plan(path, recordings.read(path), "izhikevich_slice")
     first, second = plan.lines
     assert re.fullmatch(
         rf"nrn-mlfit simulate izhikevich_slice --stimulus '{path}' -n 50000 -j \d+ -o \S+-traces", first
