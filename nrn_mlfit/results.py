@@ -91,7 +91,7 @@ def again(folder: Path) -> Result:
     )
     textfile.write_atomic(folder / "expected.txt", export.column(whole[0, 0]))
     compared.save(folder / "comparison.json")
-    _picture(folder / "fit.png", found, recording, simulated, compared)
+    picture(folder / "fit.png", found, recording, simulated, compared)
     return Result(folder, found, compared)
 
 
@@ -144,7 +144,7 @@ def neighbours(folder: Path, count: int = 20, within: float = 10.0, seed: int = 
     held = Around(tuple(space.names), drawn[sound], volts[sound], within, seed, count)
     done = Neighbours(held, found, recording, compared, folder / f"around.{ending}")
     unit = found.provenance["simulation"]["current_unit"]
-    report.around_picture(done.picture, _title(found), held, recording.volts, recording.currents, recording.dt, unit)
+    report.around_picture(done.picture, title(found), held, recording.volts, recording.currents, recording.dt, unit)
     held.save(folder / AROUND)
     return done
 
@@ -173,7 +173,7 @@ def show(folder: Path, path: Path, command: str = ""):
         )
     found, recording, simulated, compared = _kept(folder)
     if kind != PAGE:
-        _picture(path, found, recording, simulated.volts, compared)
+        picture(path, found, recording, simulated.volts, compared)
         return
     files = {str(name): (folder / name).read_bytes() for name in _files(folder)}
     shown = page.Shown(found, recording, simulated.volts, compared, files, command, _drawn_around(folder, recording))
@@ -214,14 +214,16 @@ def _files(folder: Path) -> list[Path]:
     return [x for x in held if x.suffix.lower() not in drawn and x.parts[0] not in BUILT and not x.name.startswith(".")]
 
 
-def _title(found) -> str:
+def title(found: Fit) -> str:
+    """What stands above a picture of a fit."""
     return f"{found.provenance['cell']} fitted to {found.recording['name']}"
 
 
-def _picture(path, found, recording, simulated, compared):
+def picture(path: Path, found: Fit, recording: Recording, simulated, compared: Comparison, where: str = ""):
+    """Draw a recording (P, S, T) beside the fitted cell's traces; `where` is added to the title."""
     report.fit_picture(
         path,
-        title=_title(found),
+        title=title(found) + where,
         recorded=recording.volts,
         simulated=simulated,
         currents=recording.currents,

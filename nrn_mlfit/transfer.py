@@ -1,9 +1,9 @@
 """A fitted cell under a recording that it was not fitted to: how far its parameters carry."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
-from nrn_mlfit import comparison, export, fit, report, resimulate, stimuli
+from nrn_mlfit import comparison, export, fit, resimulate, results, stimuli
 from nrn_mlfit.comparison import Comparison
 from nrn_mlfit.errors import FitError, MachineError
 from nrn_mlfit.recordings import Recording, read
@@ -16,8 +16,7 @@ def run(folder: Path, other: Recording, output: Path) -> Comparison:
     comparison.json and transfer.png to `output`, a new folder. Raises FitError for a recording without a current, or of other
     probes, and where the folder is no fit, or one to several stimuli.
     """
-    if output.is_file() or output.is_dir() and any(output.iterdir()):
-        raise FitError(f"{output}: already there and not empty; name a new folder with -o")
+    results.check_free(output)
     found = fit.load(folder / "fit.json")
     about, probes = found.provenance["simulation"], read(folder / "recording.npz").volts.shape[0]
     if other.currents is None or other.volts.shape[:2] != (probes, 1):
@@ -45,16 +44,4 @@ def _write(found, other, simulated, compared, output):
     other.save(output / "recording.npz")
     fitted.save(output / "simulated.npz")
     compared.save(output / "comparison.json")
-    report.fit_picture(
-        output / "transfer.png",
-        title=f"{found.provenance['cell']} fitted to {found.recording['name']}, under {other.name}",
-        recorded=other.volts,
-        simulated=simulated,
-        currents=other.currents,
-        dt=other.dt,
-        t0=0.0,
-        current_unit=found.provenance["simulation"]["current_unit"],
-        values=[asdict(value) for value in found.values],
-        verdict=found.verdict,
-        numbers={"warnings": found.warnings, "disagreement": compared.warning(), "comparison": compared.closeness()},
-    )
+    results.picture(output / "transfer.png", found, other, simulated, compared, f", under {other.name}")

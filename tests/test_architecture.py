@@ -23,8 +23,8 @@ LAYERS = {
     **dict.fromkeys(["design", "predict", "evaluate"], 5),
     "fit": 6,
     **dict.fromkeys(["export", "resimulate", "report", "doctor", "serving"], 7),
-    **dict.fromkeys(["results", "transfer"], 8),
-    "series": 9,
+    "results": 8,
+    **dict.fromkeys(["series", "transfer"], 9),
     "cli": 10,
     **dict.fromkeys(["__main__", "__init__"], 11),
 }
