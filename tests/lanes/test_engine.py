@@ -2,6 +2,8 @@
 
 import functools
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -393,6 +395,29 @@ def test_a_handler_that_acts_when_a_run_begins_leaves_the_cell_to_neuron(tree_fo
     engine, why = engines.make("auto", "double", tree(tree_folder, "{tune: {low: 0.5, high: 3, sets: tune()}}", 0.05))
     assert (engine.name, why) == ("neuron", "there is an FInitializeHandler")
     del handler
+
+
+def test_that_someone_looked_at_a_section_before_changes_nothing(tree_folder, h):
+    """psection() imports NEURON's rxd, which makes a handler that is idle without a species."""
+    h.Section(name="looked_at").psection()
+    assert len(h.List("FInitializeHandler")) == 1
+    engine, why = engines.make("auto", "double", tree(tree_folder, "{tune: {low: 0.5, high: 3, sets: tune()}}", 0.05))
+    assert (engine.name, why) == ("lanes-double", "")
+
+
+SPECIES = """
+from neuron import h, rxd
+section = h.Section(name="with_calcium")
+species = rxd.Species(rxd.Region([section], nrn_region="i"), name="ca", charge=2)
+from nrn_mlfit.simulator.lanes.cable import refuse_networks
+refuse_networks({})
+"""
+
+
+def test_a_species_of_rxd_is_refused():
+    """In a process of its own: rxd's handlers stay to the end."""
+    told = subprocess.run([sys.executable, "-c", SPECIES], capture_output=True, text=True).stderr
+    assert told.endswith("Outside: there is an FInitializeHandler\n")
 
 
 def test_the_current_of_a_clamp_can_be_recorded(tree_folder):
