@@ -6,7 +6,7 @@ import itertools
 import math
 import re
 import shutil
-import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -116,11 +116,27 @@ def test_a_cell_that_was_changed_after_the_run_is_refused(decay_run, small_desig
         train(open_corpus([folder]), tmp_path / "ensemble", small_design, Settings(**QUICK))
 
 
-def test_minutes_end_the_training_wherever_it_is(trained, small_design):
-    began, lines = time.monotonic(), []
-    ensemble = trained(400, small_design, lines.append, minutes=0.05)
-    assert 2 < time.monotonic() - began < 30  # 60 epochs would take longer
-    assert len(ensemble.members) == 2
+@pytest.mark.parametrize(
+    ("asked", "epochs", "seconds"),
+    [
+        ({"minutes": 3}, math.inf, 36),
+        ({"epochs": 7}, 7, math.inf),
+        ({"epochs": 7, "minutes": 3}, 7, 36),
+        ({}, 60, math.inf),
+    ],
+)
+def test_minutes_are_for_all_members_and_epochs_for_each(asked, epochs, seconds):
+    assert Settings(**asked).budget(turns=5) == Budget(epochs, seconds)
+
+
+def test_minutes_end_the_training_wherever_it_is(trained, small_design, monkeypatch):
+    """By a clock that runs a second at each step and each validation: half of a minute is for each of two members."""
+    lines = []
+    by_steps = partial(train_member, clock=partial(next, itertools.count()))
+    monkeypatch.setattr(folds, "train_member", by_steps)
+    ensemble = trained(400, small_design, lines.append, minutes=1)
+    epochs = [history["epochs"][-1] for history in ensemble.record["histories"]]
+    assert len(epochs) == 2 and all(1.2 < e < 1.4 for e in epochs)  # of 23 steps: 186 traces in batches of 8
     assert lines[0].startswith("2 networks of design small, 186 traces each, batches of 8, cpu, f32; guessing")
     done = [line for line in lines if re.search(r"network \d/2 done: best validation loss 0\.\d{4} at epoch", line)]
     assert len(done) == 2
@@ -128,8 +144,8 @@ def test_minutes_end_the_training_wherever_it_is(trained, small_design):
 
 def test_progress_says_losses_speed_and_time_left(trained, small_design, monkeypatch):
     lines = []
-    monkeypatch.setattr(folds, "SECONDS_BETWEEN_LINES", 0.5)
-    trained(400, small_design, lines.append, minutes=0.08)
+    monkeypatch.setattr(folds, "SECONDS_BETWEEN_LINES", 0.0)
+    trained(400, small_design, lines.append, epochs=2)
     shape = r"  network 1/2  epoch +\d+\.\d\d  training \d\.\d{4}  validation \d\.\d{4}  \d+ traces/s  \d s left"
     assert any(re.fullmatch(shape, line) for line in lines)
 
