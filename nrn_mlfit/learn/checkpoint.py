@@ -16,7 +16,7 @@ from nrn_mlfit.learn import storage
 from nrn_mlfit.learn.training import History, Trained
 from nrn_mlfit.shards import claim
 
-ABOUT = "training.json"
+ABOUT, THREADS = "training.json", "threads"
 SECONDS_BETWEEN = 30.0
 DAMAGE = (OSError, EOFError, RuntimeError, LookupError, TypeError, ValueError, pickle.UnpicklingError)
 
@@ -27,8 +27,11 @@ class Checkpoints:
     def __init__(self, ensemble: Path):
         self._ensemble, self.folder = ensemble, ensemble.parent / f".{ensemble.name}-training"
 
-    def begin(self, about: dict, alone: ExitStack):
+    def begin(self, about: dict, threads: int, alone: ExitStack) -> list[int]:
         """Take the folder for a training, for as long as `alone` is open; if it is empty then, it is removed.
+
+        Gives the numbers of threads that it was and is trained with, the first one first: with another one it goes on, but
+        not to the same bits.
 
         Raises EnsembleError where it holds another one, or the ensemble is there, ShardError where another process has
         taken it.
@@ -37,12 +40,16 @@ class Checkpoints:
         alone.enter_context(claim.held(self.folder))
         storage.check_free(self._ensemble)  # another process may have ended its training while we came
         path = self.folder / ABOUT
-        if path.is_file() and textfile.read_json(path, EnsembleError) != about:
+        held = textfile.read_json(path, EnsembleError) if path.is_file() else {**about, THREADS: []}
+        earlier = held.pop(THREADS, None)
+        if held != about or not isinstance(earlier, list):
             raise EnsembleError(
                 f"{self.folder}: holds an unfinished training with other traces or settings; give its command again to go on, "
                 "delete the folder, or name another ensemble with -o"
             )
-        textfile.write_atomic(path, textfile.to_json(about))
+        counts = list(dict.fromkeys([*earlier, threads]))
+        textfile.write_atomic(path, textfile.to_json({**about, THREADS: counts}))
+        return counts
 
     def member(self, number: int) -> "Member":
         return Member(self.folder / f"member-{number}.pt")

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nrn_mlfit import shards
+from nrn_mlfit import shards, workers
 from nrn_mlfit.errors import DesignError, EnsembleError
 from nrn_mlfit.learn import Design, Settings, folds, open_corpus, train, training
 from nrn_mlfit.learn.corpus import deal
@@ -274,6 +274,39 @@ def test_what_goes_on_comes_to_the_same_bits(task, at, change):
     assert again.history == whole.history and torch.equal(again.errors, whole.errors)
     pairs = zip(again.network.state_dict().values(), whole.network.state_dict().values(), strict=True)
     assert all(torch.equal(x, y) for x, y in pairs)
+
+
+@pytest.mark.parametrize("neighbours", [1, 2, 5])
+def test_a_training_gives_its_threads_back_even_if_it_fails(decay_run, small_design, tmp_path, monkeypatch, neighbours):
+    """Of 4 threads each of some processes on a machine has its share, as often as it trains."""
+    seen = []
+    monkeypatch.setattr(workers.Serial, "neighbours", neighbours)
+    monkeypatch.setattr(folds, "train_member", lambda *_: seen.append(torch.get_num_threads()) or 1 / 0)
+    torch.set_num_threads(4)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            train(open_corpus([decay_run(40)]), tmp_path / "ensemble", small_design, Settings(**QUICK, epochs=1))
+    assert torch.get_num_threads() == 4
+    assert seen == [max(1, 4 // neighbours)] * 2
+
+
+def test_a_training_goes_on_with_another_number_of_threads_and_says_so(decay_run, small_design, tmp_path, monkeypatch):
+    """As on another machine, or under another OMP_NUM_THREADS; of what was finished before nothing is trained again."""
+    corpus, settings, lines = open_corpus([decay_run(40)]), Settings(**QUICK, epochs=1), []
+    members = iter([train_member])
+    with monkeypatch.context() as broken:
+        broken.setattr(folds, "train_member", lambda *given: next(members)(*given))
+        with pytest.raises(StopIteration):
+            train(corpus, tmp_path / "ensemble", small_design, settings)
+    torch.set_num_threads(2)
+    trained = []
+    monkeypatch.setattr(folds, "train_member", lambda *given: trained.append(given) or train_member(*given))
+    ensemble = train(corpus, tmp_path / "ensemble", small_design, settings, lines.append)
+    assert (len(ensemble.members), len(trained)) == (2, 1)
+    assert (
+        "begun with 1 thread a process, gone on with 2: the last bits may differ from those of an unbroken training"
+        in lines
+    )
 
 
 def broken_off(task, budget, last, kept):
