@@ -102,12 +102,12 @@ def test_a_step_counts_only_if_its_baseline_has_settled(resistance, tau, deep, s
 
 
 def test_another_step_is_taken_where_a_baseline_has_not_settled():
-    """30 pA 100 ms after 200 pA, for a membrane of 40 ms: 15% of 200 pA are left by then; later a step from rest."""
-    current = np.zeros(40000)
-    current[4000:10000], current[12000:20000], current[30000:38000] = -0.2, -0.03, -0.028
+    """100 pA 200 ms after 200 pA, for a membrane of 40 ms: 1.2 of 20 mV are left by then; later 90 pA from rest."""
+    current = np.zeros(42000)
+    current[4000:10000], current[14000:22000], current[32000:40000] = -0.2, -0.1, -0.09
     found = figures(passive(current, 200.0, 40.0), current)
-    assert found.input_resistance_mohm == approx(200, rel=0.01) and found.tau_ms == approx(40, rel=0.01)
-    cut = figures(passive(current, 200.0, 40.0)[:22000], current[:22000])
+    assert found.input_resistance_mohm == approx(200, rel=0.005) and found.tau_ms == approx(40, rel=0.01)
+    cut = figures(passive(current, 200.0, 40.0)[:24000], current[:24000])
     assert cut.input_resistance_mohm is None and cut.tau_ms is None
 
 
