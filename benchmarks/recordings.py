@@ -5,7 +5,8 @@
     python benchmarks/recordings.py FOLDER --work FITS -o recordings.jsonl --carry 171116sh_0018.abf 171116sh_0016.abf
 
 FOLDER holds recordings. Each sweep is fitted by every ensemble that knows its stimulus. With --carry the fits to one file are run
-under each sweep of another file of the same neuron. What the output file holds already is not done again.
+under each sweep of another file of the same neuron, and held against what repeats of that sweep differ
+by, where there are any. What the output file holds already is not done again.
 """
 
 import argparse
@@ -28,6 +29,7 @@ def main():
                 file.write(json.dumps(row) + "\n")
             print(line(row), flush=True)
     print(*table(rows(asked.output)), sep="\n")
+    print(*repeats_table(rows(asked.output)), sep="\n")
 
 
 def arguments():
@@ -66,10 +68,14 @@ def carried(asked, source, target):
     """Each fit to the file `source` under each sweep of the file `target`."""
     folders = sorted(p.parent for p in (asked.work / Path(source).stem).glob("*/fit.json"))
     path = next(asked.folder.rglob(target))
-    for number, sweep in enumerate(recordings.read_all(path)):
+    sweeps = recordings.read_all(path)
+    for number, sweep in enumerate(sweeps):
         for folder in folders:
             out = asked.work / f"{Path(source).stem}-{path.stem}" / f"{folder.name}-{number}"
-            yield (f"{source} {folder.name}", number, target), lambda f=folder, s=sweep, o=out: carry_one(f, s, o)
+            yield (
+                (f"{source} {folder.name}", number, target),
+                lambda f=folder, s=sweep, o=out: carry_one(f, s, o, sweeps),
+            )
 
 
 def refuse(error):
@@ -104,10 +110,23 @@ def fit_one(sweep, name, folder) -> dict:
     }
 
 
-def carry_one(folder, sweep, out) -> dict:
+def carry_one(folder, sweep, out, sweeps) -> dict:
+    """Run a fit under a sweep, unless that is there; beside those of `sweeps` that are repeats of it."""
     if isinstance(sweep, MlfitError):
         raise sweep
-    return compared_row(transfer.run(folder, sweep, out))
+    done = out / "comparison.json"
+    compared = comparison.load(done) if done.is_file() else transfer.run(folder, sweep, out)
+    several = transfer.beside_repeats(out, sweeps)
+    return compared_row(compared) | ({"repeats": repeats_row(several)} if several else {})
+
+
+def repeats_row(r) -> dict:
+    return {
+        "count": r.count,
+        "rms": r.rms,
+        "rms_among": r.rms_among,
+        "features": {f.words: [f.mean, f.sd, f.fitted, f.z] for f in r.features},
+    }
 
 
 def compared_row(c) -> dict:
@@ -149,6 +168,19 @@ def table(found):
     yield f"| {columns.replace(', ', ' | ')} |"
     yield "|---" * 12 + "|"
     yield from map(line, found)
+
+
+def repeats_table(found):
+    """A row a feature of each fit under repeats of a sweep, which are the same for each of them, as Markdown."""
+    told = {(row["what"][0], row["what"][2]): row["repeats"] for row in found if "repeats" in row}
+    if told:
+        yield "| fit, under | | repeats | sd | fitted cell | z |"
+        yield "|---" * 6 + "|"
+    for (fit_to, target), r in told.items():
+        head = f"| {fit_to}, {target}"
+        yield f"{head} | rms of {r['count']} repeats, mV | {r['rms_among']:.2f} | | {r['rms']:.2f} | |"
+        for words, figures in r["features"].items():
+            yield f"{head} | {words} | {' | '.join('-' if x is None else f'{x:.3g}' for x in figures)} |"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import numpy as np
 EDGE_MS = 1.0  # the current before and after the stimulus is the median of this long
 LEAVES = 0.1  # of the current's range: where it is farther from such a level it has left it,
 LOUD = 6.0  # and farther than so many standard deviations of its noise
+ROUNDING = 1e-9  # of a mean
 RISE_MS = 5.0  # what is shorter is the rise of a step that does not end
 NAMES = {  # of eFEL -> in words; those of each spike are averaged over the spikes
     "voltage_base": "voltage before the stimulus",
@@ -52,6 +53,27 @@ class Feature:
         return None if self.recorded is None or self.fitted is None else self.fitted - self.recorded
 
 
+@dataclass(frozen=True)
+class Repeated:
+    """One of eFEL's features over repeats of a sweep: how many of them have it (`count`), their `mean` and standard deviation
+    `sd` (of two or more, with n - 1), and the fitted cell's value; None where there is none."""
+
+    name: str
+    words: str
+    unit: str
+    count: int
+    mean: float | None
+    sd: float | None
+    fitted: float | None
+
+    @property
+    def z(self) -> float | None:
+        """Fitted less mean, in standard deviations of the repeats; None where they do not differ."""
+        if self.mean is None or self.fitted is None or not self.sd:
+            return None
+        return (self.fitted - self.mean) / self.sd
+
+
 def is_there() -> bool:
     """Whether eFEL is installed."""
     return find_spec("efel") is not None
@@ -69,6 +91,24 @@ def compare(recorded, fitted, current, dt: float) -> list[Feature]:
     interval = stimulus_interval(current, dt)
     one, other = (_values(trace, dt, interval) for trace in (recorded, fitted))
     return [Feature(name, words, _plain(get_unit(name)), one[name], other[name]) for name, words in NAMES.items()]
+
+
+def over(repeats, fitted, current, dt: float) -> list[Repeated]:
+    """The features of some traces (T,) in mV and of the fitted cell's under one current (T,), samples `dt` ms apart. Needs
+    eFEL."""
+    from efel.units import get_unit
+
+    interval = stimulus_interval(current, dt)
+    each, own = [_values(trace, dt, interval) for trace in repeats], _values(fitted, dt, interval)
+    rows = {name: [values[name] for values in each if values[name] is not None] for name in NAMES}
+    return [Repeated(n, words, _plain(get_unit(n)), *_moments(rows[n]), own[n]) for n, words in NAMES.items()]
+
+
+def _moments(values) -> tuple[int, float | None, float | None]:
+    """How many there are, their mean and their standard deviation; rounding is no difference."""
+    mean = float(np.mean(values)) if values else None
+    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return len(values), mean, 0.0 if sd is not None and sd <= ROUNDING * abs(mean or 0.0) else sd
 
 
 def stimulus_interval(current, dt: float) -> tuple[float, float]:

@@ -1,12 +1,14 @@
 """A fitted cell under a recording that it was not fitted to: how far its parameters carry."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nrn_mlfit import comparison, export, fit, resimulate, results, stimuli
+from nrn_mlfit import comparison, export, fit, repeats, resimulate, results, stimuli
 from nrn_mlfit.comparison import Comparison
-from nrn_mlfit.errors import FitError, MachineError
+from nrn_mlfit.errors import FitError, MachineError, MlfitError
 from nrn_mlfit.recordings import Recording, read
+from nrn_mlfit.repeats import Repeats
 
 
 def run(folder: Path, other: Recording, output: Path) -> Comparison:
@@ -35,6 +37,20 @@ def run(folder: Path, other: Recording, output: Path) -> Comparison:
         _write(found, other, simulated, compared, output)
     except OSError as error:
         raise MachineError(f"{output}: cannot be written ({error.strerror or error}); choose another folder") from None
+    return compared
+
+
+def beside_repeats(output: Path, sweeps: Sequence[Recording | MlfitError]) -> Repeats | None:
+    """What `run` wrote to `output` beside those of some sweeps that are repeats of its recording; None of fewer than two.
+
+    Writes repeats.json there.
+    """
+    whole = [sweep for sweep in sweeps if not isinstance(sweep, MlfitError)]
+    alike = repeats.of(read(output / "recording.npz"), whole)
+    if len(alike) < 2:
+        return None
+    compared = repeats.compare(alike, read(output / "simulated.npz").volts)
+    compared.save(output / "repeats.json")
     return compared
 
 

@@ -150,8 +150,8 @@ def _shown(model):
         yield f"  probe        {name}: {site}"
     for name, value in model.geometry.items():
         yield f"  geometry     {name} = {value:g}"
-    if model.current_gain is not None:
-        yield f"  gain         1 nA of a stimulus file is {model.current_gain:g} of {model.inject}"
+    if gain := _gain(model):
+        yield f"  gain         {gain}"
     for one in model.fixed:
         yield f"  fixed        {one.parameter.name} = {one.value:g} {one.parameter.unit}".rstrip()
     yield from _table([("parameter", "low", "high", "unit", "scale", "sets"), *map(_parameter, model.space.parameters)])
@@ -162,6 +162,13 @@ def _conditions(model) -> str:
     by = {target: p.name for p in model.parameters for target in p.sets}
     warmth = f"celsius by {by['celsius']}" if "celsius" in by else f"{model.celsius:g} degC"
     return f"{warmth}, from {by.get('v_init', f'{model.v_init:g} mV')}"
+
+
+def _gain(model) -> str:
+    """What 1 nA is to the cell: a parameter, drawn or held, comes before what the cell file says; empty where nothing is said."""
+    if name := next((p.name for p in model.parameters if "current_gain" in p.sets), None):
+        return f"1 nA of a stimulus is, of {model.inject}, what the parameter {name} says"
+    return "" if model.current_gain is None else f"1 nA of a stimulus file is {model.current_gain:g} of {model.inject}"
 
 
 def _parameter(p):

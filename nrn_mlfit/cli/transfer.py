@@ -4,6 +4,8 @@ import click
 
 from nrn_mlfit.cli.options import any_path, one_process, reading_options, say
 
+MOST_SWEEPS = 200  # of a file in which repeats are looked for
+
 
 @click.command()
 @click.argument("fit", type=any_path)
@@ -16,6 +18,7 @@ def transfer(fit, recording, sweep, output, reading):
 
     A cell that was fitted to steps and also does what the neuron did under a ramp is a model of it; one that does not has learned
     the steps. The current of RECORDING is injected in plain NEURON as it was recorded, after 100 ms at its first level.
+    Where other sweeps of the file have the same current, the neuron's own spread over them is the unit: z of each feature.
 
     \b
     Examples:
@@ -29,4 +32,7 @@ def transfer(fit, recording, sweep, output, reading):
     other = recordings.read(recording, sweep, reading)
     for line in transfers.run(fit, other, output).lines():
         say(line)
+    if several := transfers.beside_repeats(output, recordings.read_all(recording, reading, most=MOST_SWEEPS)):
+        for line in several.lines():
+            say(line)
     say(f"look at {output / 'transfer.png'}")

@@ -4,7 +4,7 @@ import io
 import pickle
 import shutil
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,10 +12,11 @@ import torch
 
 from nrn_mlfit import textfile
 from nrn_mlfit.errors import EnsembleError, MachineError
+from nrn_mlfit.learn import storage
 from nrn_mlfit.learn.training import History, Trained
 from nrn_mlfit.shards import claim
 
-ABOUT = "training.json"
+ABOUT, THREADS = "training.json", "threads"
 SECONDS_BETWEEN = 30.0
 DAMAGE = (OSError, EOFError, RuntimeError, LookupError, TypeError, ValueError, pickle.UnpicklingError)
 
@@ -24,27 +25,47 @@ class Checkpoints:
     """A hidden folder beside an ensemble that is being trained; it is gone when the ensemble is there."""
 
     def __init__(self, ensemble: Path):
-        self.folder = ensemble.parent / f".{ensemble.name}-training"
+        self._ensemble, self.folder = ensemble, ensemble.parent / f".{ensemble.name}-training"
 
-    def begin(self, about: dict, alone: ExitStack):
-        """Take the folder for a training, for as long as `alone` is open.
+    def begin(self, about: dict, threads: int, alone: ExitStack) -> list[int]:
+        """Take the folder for a training, for as long as `alone` is open; if it is empty then, it is removed.
 
-        Raises EnsembleError where it holds another one, ShardError where another process has taken it.
+        Gives the numbers of threads that it was and is trained with, the first one first: with another one it goes on, but
+        not to the same bits.
+
+        Raises EnsembleError where it holds another one, or the ensemble is there, ShardError where another process has
+        taken it.
         """
+        alone.callback(self._leave)  # once the lock is gone
         alone.enter_context(claim.held(self.folder))
+        storage.check_free(self._ensemble)  # another process may have ended its training while we came
         path = self.folder / ABOUT
-        if path.is_file() and textfile.read_json(path, EnsembleError) != about:
+        held = textfile.read_json(path, EnsembleError) if path.is_file() else {**about, THREADS: []}
+        earlier = held.pop(THREADS, None)
+        if held != about or not isinstance(earlier, list):
             raise EnsembleError(
                 f"{self.folder}: holds an unfinished training with other traces or settings; give its command again to go on, "
                 "delete the folder, or name another ensemble with -o"
             )
-        textfile.write_atomic(path, textfile.to_json(about))
+        counts = list(dict.fromkeys([*earlier, threads]))
+        textfile.write_atomic(path, textfile.to_json({**about, THREADS: counts}))
+        return counts
 
     def member(self, number: int) -> "Member":
         return Member(self.folder / f"member-{number}.pt")
 
     def remove(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove all but the lock: another process could take a new one in its place, and its files would go with ours."""
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != claim.LOCK:
+                with suppress(OSError):
+                    path.unlink()
+
+    def _leave(self):
+        with suppress(OSError):  # not empty: to be gone on with, or somebody else's by now
+            self.folder.rmdir()
 
 
 class Member:

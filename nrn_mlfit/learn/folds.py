@@ -2,7 +2,8 @@
 
 import math
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -76,15 +77,14 @@ def train(
     settings, ensemble = settings or Settings(), Path(ensemble)
     design = load_design(design) if isinstance(design, str) else design
     team = workers.connect()
-    torch.set_num_threads(max(1, torch.get_num_threads() // team.neighbours))  # the last bits hang on it
     team.once(lambda: storage.check_free(ensemble))
     checkpoints = Checkpoints(ensemble)
-    with team.watched(), ExitStack() as alone:
+    with team.watched(), _threads_among(team.neighbours) as threads, ExitStack() as alone:
         held, tasks = team.everywhere(lambda: _tasks(corpus, design, settings))
         budget = settings.budget(math.ceil(settings.folds / team.size))
-        team.once(lambda: checkpoints.begin(_about(corpus, design, settings), alone))
+        counts = team.once(lambda: checkpoints.begin(_about(corpus, design, settings), threads, alone))
         lines = _Lines(settings.folds, count(tasks[0].learn), report if team.rank == 0 else progress.silent)
-        lines.begin(tasks[0], team.size)
+        lines.begin(tasks[0], team.size, counts)
 
         def make(number, serve) -> tuple[int, History]:
             return _member(tasks[number], budget, checkpoints.member(number), lines.of(number, serve))
@@ -105,8 +105,19 @@ def _about(corpus, design, settings) -> dict:
         "shards": sorted({f"{piece.run.manifest['seed']} {piece.path.name}" for piece in corpus.pieces}),
         "design": design.to_json(),
         "settings": settings.to_json(),
-        "threads": torch.get_num_threads(),
     }
+
+
+@contextmanager
+def _threads_among(neighbours: int) -> Iterator[int]:
+    """A `with` in which this process has its share of the threads that it has before and after; how many they are."""
+    before = torch.get_num_threads()
+    share = max(1, before // neighbours)
+    torch.set_num_threads(share)  # the last bits hang on it
+    try:
+        yield share
+    finally:
+        torch.set_num_threads(before)
 
 
 def _tasks(corpus: Corpus, design: Design, settings: Settings) -> tuple[list[Piece], list[Task]]:
@@ -233,13 +244,19 @@ class _Lines:
         self._members, self._sets, self._report = members, sets, report
         self._said = time.monotonic()
 
-    def begin(self, task: Task, ranks: int):
+    def begin(self, task: Task, ranks: int, threads: list[int]):
+        """`threads`: the numbers of them that the training was and is gone on with."""
         at_once = f", {min(ranks, self._members)} at a time" if ranks > 1 else ""
         self._report(
             f"{self._members} networks of design {task.design.name}{at_once}, {self._sets} traces each, batches of "
             f"{task.batch_size}, {task.device.type}, {task.precision}; guessing the middle has a loss of "
             f"{task.design.guessing_loss:.3f}"
         )
+        if len(threads) > 1:
+            self._report(
+                f"begun with {threads[0]} thread{'s' * (threads[0] > 1)} a process, gone on with "
+                f"{' and '.join(map(str, threads[1:]))}: the last bits may differ from those of an unbroken training"
+            )
 
     def of(self, number: int, serve):
         """What `train_member` calls after each step of a member; `serve` answers other ranks meanwhile."""

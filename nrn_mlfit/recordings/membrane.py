@@ -8,6 +8,7 @@ from nrn_mlfit.recordings import passive, quality, spike_shapes
 
 NO_REST = f"no {quality.FEWEST_MS:g} ms without a spike before the stimulus begins"
 NO_STEP = f"the stimulus has no step of {passive.SHORTEST_MS:g} ms from the level at which it begins"
+NOT_SETTLED = "no such step begins at rest: the membrane has not settled from an earlier change of the current"
 NO_UNIT = "the current has no unit"
 NOT_PASSIVE = "{} spikes or goes too far in every such step"
 NO_TAU = "{} does not follow an exponential there"
@@ -64,11 +65,15 @@ def _pair(ohms, taus, why, why_no_tau) -> tuple[Measure, Measure]:
 
 def _step(traces, current, dt, tops):
     """The step to measure both traces on, or None and why there is none."""
-    steps = passive.steps(current, dt)
-    if not steps:
+    found = passive.steps(current, dt)
+    if not found:
         return None, NO_STEP
+    told = list(zip(traces, tops, strict=True))
+    steps = [s for s in found if all(passive.is_settled(trace, current, dt, s, top) for trace, top in told)]
+    if not steps:
+        return None, NOT_SETTLED
     calm = [s for s in steps if passive.passive_size(traces[1], dt, s, tops[1]) is not None]
     choices = ((traces[0], calm, tops[0]), (traces[0], steps, tops[0]), (traces[1], calm, tops[1]))
     chosen = (passive.deepest(trace, dt, held, top) for trace, held, top in choices)
-    both = " and ".join(TRACES)
-    return next((step for step in chosen if step), None), f"{both} spike or go too far in every such step"
+    wild = f"{' and '.join(TRACES)} spike or go too far in every such step"
+    return next((step for step in chosen if step), None), wild + " that begins at rest" * (len(steps) < len(found))

@@ -20,6 +20,8 @@ JUMP_SIGMAS = 8.0
 BRIDGE_MS = 2.5  # after a jump a parabola through so much of the trace is drawn back to it
 FEWEST_SAMPLES = 8
 LAG_MS = 0.25  # the amplifier's filter has passed by then
+SETTLED_SHARE = 0.01  # of a step's response: so far from rest the membrane may still be on the baseline before it
+SLOW_MS = 50.0  # the time constant of a membrane that shows none: longer than most
 QUIET_BEFORE_MS = 1000.0  # without spikes: their slow after-hyperpolarisation would be taken for the step's response
 
 
@@ -39,7 +41,8 @@ def measured(volts, current, dt: float, tops) -> Passive:
     """What the steps of (T,) mV and nA tell; `tops` are the samples of spikes."""
     bridges = [b for pair in _jumps(current, dt) if (b := _bridge(volts, dt, *pair, tops)) is not None]
     bridge = float(np.median(bridges)) if bridges else None
-    chosen = deepest(volts, dt, steps(current, dt), tops)
+    settled = [step for step in steps(current, dt) if is_settled(volts, current, dt, step, tops)]
+    chosen = deepest(volts, dt, settled, tops)
     if chosen is None:
         return Passive(bridge=bridge)
     return Passive(resistance(volts, dt, chosen), tau(volts, dt, chosen), bridge)
@@ -71,6 +74,24 @@ def passive_size(volts, dt: float, step: Step, tops) -> float | None:
     return float(size) if 0 < size <= (DEEPEST_MV if sign < 0 else HIGHEST_MV) else None
 
 
+def is_settled(volts, current, dt: float, step: Step, tops) -> bool:
+    """Whether a membrane has come to rest on the baseline before a step from what the current (T,) did earlier.
+
+    A membrane of R and C is still off by R times what the current, smoothed by its time constant, is off the baseline's. That
+    one is measured in the step itself: what is left of an earlier response falls with it, too. True where there are spikes,
+    since no membrane is measured there.
+    """
+    from scipy.signal import lfilter
+
+    before, after = step
+    if before.first == 0 or _any_within(tops, before, after, dt):
+        return True
+    keep = float(np.exp(-dt / (tau(volts, dt, step) or SLOW_MS)))
+    off = current[: before.last] - before.level
+    left, _ = lfilter([1 - keep], [1, -keep], off, zi=[keep * float(np.median(off[: max(1, round(1 / dt))]))])
+    return abs(float(np.mean(_base(left, before, dt)))) <= SETTLED_SHARE * abs(after.level - before.level)
+
+
 def resistance(volts, dt: float, step: Step) -> float:
     """Input resistance in MOhm: what a step moves (T,) by, over the step."""
     before, after = step
@@ -96,8 +117,13 @@ def _any_within(tops, before, after, dt) -> bool:
     return any(begin <= top < after.last for top in tops)
 
 
+def _base(values, before, dt):
+    """What (T,) is just before a step."""
+    return values[max(before.first, before.last - round(BASE_MS / dt)) : before.last]
+
+
 def _deflection(volts, dt, before, after) -> float:
-    base = volts[max(before.first, before.last - round(BASE_MS / dt)) : before.last]
+    base = _base(volts, before, dt)
     steady = volts[after.last - max(2, round(STEADY_SHARE * after.size)) : after.last]
     return float(np.mean(steady) - np.mean(base))
 
@@ -110,7 +136,7 @@ def tau(volts, dt: float, step: Step) -> float | None:
     from scipy.optimize import OptimizeWarning, curve_fit  # slow to load
 
     before, after = step
-    base = volts[max(before.first, before.last - round(BASE_MS / dt)) : before.last]
+    base = _base(volts, before, dt)
     response = volts[after.first : after.last]
     width = max(1, round(SMOOTH_MS / dt))
     smooth = np.convolve(response, np.full(width, 1 / width), "valid")

@@ -19,6 +19,7 @@ from nrn_mlfit.shards.format import Status, name_of, read_status, rows
 from nrn_mlfit.shards.run import Run, first_of, read_manifest
 
 LOCK = ".lock"
+TRIES = 20  # to open it
 OF_A_START = re.compile(r"\.lock|\.run\.json\.[\w-]+\.tmp")  # what one that was killed at its very start leaves
 
 
@@ -66,8 +67,7 @@ def held(folder: Path) -> Iterator[bool]:
 def _locked(folder):
     path = folder / LOCK
     while True:
-        with textfile.writing(path):
-            lock = open(path, "a+")  # noqa: SIM115 (closed by the one who asked)
+        lock = _opened(path)
         alone = True
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -85,6 +85,16 @@ def _locked(folder):
     lock.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
     lock.flush()
     return lock, alone
+
+
+def _opened(path):
+    """The file of a lock in its folder, which its last holder may remove, too, while we come."""
+    for _ in range(TRIES):
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return open(path, "a+")
+    with textfile.writing(path):  # which says what is in the way
+        return open(path, "a+")
 
 
 def _holder(lock) -> str:

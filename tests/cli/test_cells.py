@@ -51,6 +51,15 @@ def test_show_has_each_parameter_with_its_range_and_what_it_sets():
     assert shown == cells.load("mainen").space.names
 
 
+def test_show_tells_the_gain_that_counts():
+    """A drawn gain has no value of its own: the one of the cell file is used by no set."""
+    drawn, told = run("show", "izhikevich_slice"), run("show", "izhikevich")
+    assert "  gain         1 nA of a stimulus is, of I@cell, what the parameter current_gain says" in drawn
+    assert not any("is 100 of" in line for line in drawn)
+    assert "  gain         1 nA of a stimulus file is 100 of I@cell" in told
+    assert not any(line.startswith("  gain") for line in run("show", "mainen"))
+
+
 def test_show_takes_the_path_of_a_cell_file(own_cell):
     assert run("show", own_cell)[0] == f"izhikevich: template IzhikevichCell of {own_cell.parent / 'izhikevich.hoc'}"
 

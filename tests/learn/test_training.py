@@ -6,7 +6,7 @@ import itertools
 import math
 import re
 import shutil
-import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nrn_mlfit import shards
+from nrn_mlfit import shards, workers
 from nrn_mlfit.errors import DesignError, EnsembleError
 from nrn_mlfit.learn import Design, Settings, folds, open_corpus, train, training
 from nrn_mlfit.learn.corpus import deal
@@ -116,11 +116,27 @@ def test_a_cell_that_was_changed_after_the_run_is_refused(decay_run, small_desig
         train(open_corpus([folder]), tmp_path / "ensemble", small_design, Settings(**QUICK))
 
 
-def test_minutes_end_the_training_wherever_it_is(trained, small_design):
-    began, lines = time.monotonic(), []
-    ensemble = trained(400, small_design, lines.append, minutes=0.05)
-    assert 2 < time.monotonic() - began < 30  # 60 epochs would take longer
-    assert len(ensemble.members) == 2
+@pytest.mark.parametrize(
+    ("asked", "epochs", "seconds"),
+    [
+        ({"minutes": 3}, math.inf, 36),
+        ({"epochs": 7}, 7, math.inf),
+        ({"epochs": 7, "minutes": 3}, 7, 36),
+        ({}, 60, math.inf),
+    ],
+)
+def test_minutes_are_for_all_members_and_epochs_for_each(asked, epochs, seconds):
+    assert Settings(**asked).budget(turns=5) == Budget(epochs, seconds)
+
+
+def test_minutes_end_the_training_wherever_it_is(trained, small_design, monkeypatch):
+    """By a clock that runs a second at each step and each validation: half of a minute is for each of two members."""
+    lines = []
+    by_steps = partial(train_member, clock=partial(next, itertools.count()))
+    monkeypatch.setattr(folds, "train_member", by_steps)
+    ensemble = trained(400, small_design, lines.append, minutes=1)
+    epochs = [history["epochs"][-1] for history in ensemble.record["histories"]]
+    assert len(epochs) == 2 and all(1.2 < e < 1.4 for e in epochs)  # of 23 steps: 186 traces in batches of 8
     assert lines[0].startswith("2 networks of design small, 186 traces each, batches of 8, cpu, f32; guessing")
     done = [line for line in lines if re.search(r"network \d/2 done: best validation loss 0\.\d{4} at epoch", line)]
     assert len(done) == 2
@@ -128,8 +144,8 @@ def test_minutes_end_the_training_wherever_it_is(trained, small_design):
 
 def test_progress_says_losses_speed_and_time_left(trained, small_design, monkeypatch):
     lines = []
-    monkeypatch.setattr(folds, "SECONDS_BETWEEN_LINES", 0.5)
-    trained(400, small_design, lines.append, minutes=0.08)
+    monkeypatch.setattr(folds, "SECONDS_BETWEEN_LINES", 0.0)
+    trained(400, small_design, lines.append, epochs=2)
     shape = r"  network 1/2  epoch +\d+\.\d\d  training \d\.\d{4}  validation \d\.\d{4}  \d+ traces/s  \d s left"
     assert any(re.fullmatch(shape, line) for line in lines)
 
@@ -258,6 +274,39 @@ def test_what_goes_on_comes_to_the_same_bits(task, at, change):
     assert again.history == whole.history and torch.equal(again.errors, whole.errors)
     pairs = zip(again.network.state_dict().values(), whole.network.state_dict().values(), strict=True)
     assert all(torch.equal(x, y) for x, y in pairs)
+
+
+@pytest.mark.parametrize("neighbours", [1, 2, 5])
+def test_a_training_gives_its_threads_back_even_if_it_fails(decay_run, small_design, tmp_path, monkeypatch, neighbours):
+    """Of 4 threads each of some processes on a machine has its share, as often as it trains."""
+    seen = []
+    monkeypatch.setattr(workers.Serial, "neighbours", neighbours)
+    monkeypatch.setattr(folds, "train_member", lambda *_: seen.append(torch.get_num_threads()) or 1 / 0)
+    torch.set_num_threads(4)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            train(open_corpus([decay_run(40)]), tmp_path / "ensemble", small_design, Settings(**QUICK, epochs=1))
+    assert torch.get_num_threads() == 4
+    assert seen == [max(1, 4 // neighbours)] * 2
+
+
+def test_a_training_goes_on_with_another_number_of_threads_and_says_so(decay_run, small_design, tmp_path, monkeypatch):
+    """As on another machine, or under another OMP_NUM_THREADS; of what was finished before nothing is trained again."""
+    corpus, settings, lines = open_corpus([decay_run(40)]), Settings(**QUICK, epochs=1), []
+    members = iter([train_member])
+    with monkeypatch.context() as broken:
+        broken.setattr(folds, "train_member", lambda *given: next(members)(*given))
+        with pytest.raises(StopIteration):
+            train(corpus, tmp_path / "ensemble", small_design, settings)
+    torch.set_num_threads(2)
+    trained = []
+    monkeypatch.setattr(folds, "train_member", lambda *given: trained.append(given) or train_member(*given))
+    ensemble = train(corpus, tmp_path / "ensemble", small_design, settings, lines.append)
+    assert (len(ensemble.members), len(trained)) == (2, 1)
+    assert (
+        "begun with 1 thread a process, gone on with 2: the last bits may differ from those of an unbroken training"
+        in lines
+    )
 
 
 def broken_off(task, budget, last, kept):

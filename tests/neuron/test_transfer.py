@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from nrn_mlfit import cells, export, stimuli, transfer
+from nrn_mlfit.cli import cli
 from nrn_mlfit.errors import FitError
 from nrn_mlfit.fit import Fit, Value
 from nrn_mlfit.recordings import Recording
@@ -82,3 +84,13 @@ def test_a_changed_file_and_several_stimuli_are_refused(fitted, tmp_path):
     (tmp_path / "stimulus1.txt").write_text("0\n", "utf-8")
     with pytest.raises(FitError, match="only the fit of one sweep is run under another"):
         export.under(tmp_path, stimulus, 0.02)
+
+
+def test_where_the_file_has_repeats_the_command_tells_of_them(fitted, command, tmp_path):
+    """Other cells under one stimulus stand for repeats of a sweep."""
+    assert command("simulate", "izhikevich_slice", "-n", 4, "-o", tmp_path / "run").returncode == 0
+    words = ["transfer", fitted[2], next((tmp_path / "run").glob("*.h5")), "--sweep", 1, "-o", tmp_path / "out"]
+    done = CliRunner().invoke(cli, list(map(str, words)))
+    assert done.exit_code == 0, done.output
+    assert "4 repeats under this current: rms difference " in done.output
+    assert json.loads((tmp_path / "out" / "repeats.json").read_text())["count"] == 4

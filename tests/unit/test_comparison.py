@@ -77,6 +77,26 @@ def test_both_are_measured_in_a_step_in_which_both_are_passive():
     assert (ohms.recorded, ohms.fitted) == approx((150, 400), rel=0.01) and ohms.why == ""
 
 
+@pytest.mark.parametrize(
+    ("first", "told"),
+    [
+        (0.0, "the recording and the fitted cell spike or go too far in every such step that begins at rest"),
+        (0.3, "no such step begins at rest: the membrane has not settled from an earlier change of the current"),
+    ],
+)
+def test_a_step_on_a_baseline_that_has_not_settled_tells_nothing_and_that_is_said(first, told):
+    """100 ms after a step too large to measure on, at 40 ms: 8% of it are left. That step, too, begins 40 ms after another."""
+    pulse = np.where((TIME >= 20) & (TIME < 60), first, 0.0)
+    current = pulse + np.where((TIME >= 100) & (TIME < 400), -0.5, np.where((TIME >= 500) & (TIME < 950), -0.05, 0.0))
+    value, held = -70.0, []
+    for amplitude in current:
+        held.append(value)
+        value += (DT / 40) * (-70 + 150 * amplitude - value)
+    ohms, tau = compared(np.array(held), np.array(held), current).membrane[1:]
+    assert ohms.recorded is ohms.fitted is tau.recorded is tau.fitted is None
+    assert ohms.why == told
+
+
 MANY = np.arange(100, 900, 80.0)  # 10 spikes
 
 

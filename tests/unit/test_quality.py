@@ -79,6 +79,38 @@ def test_holding_current_and_resting_voltage_under_it():
     assert found.input_resistance_mohm == approx(100, rel=0.01)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    resistance=st.floats(60, 400),
+    tau=st.floats(5, 40),
+    deep=st.floats(31, 80),
+    small=st.floats(8, 25),
+    gap=st.floats(20, 700),
+    up=st.booleans(),
+)
+def test_a_step_counts_only_if_its_baseline_has_settled(resistance, tau, deep, small, gap, up):
+    """After a step too large to measure on, of 300 ms: what is left of it falls as exp(-t / tau), whatever the resistance."""
+    first, second = (deep if up else -deep) / resistance, -small / resistance
+    current = np.concatenate([np.zeros(4000), np.full(6000, first), np.zeros(round(gap / DT)), np.full(10000, second)])
+    found = figures(passive(current, resistance, tau, -70.0), current)
+    span = min(gap, 100.0)
+    left = abs(first / second) * tau / span * (np.exp((span - gap) / tau) - np.exp(-gap / tau))
+    assert found.input_resistance_mohm is None or found.input_resistance_mohm == approx(resistance, rel=0.015)
+    assert found.tau_ms is None or found.tau_ms == approx(tau, rel=0.02)
+    if left < 0.005 or left > 0.02:
+        assert (found.input_resistance_mohm is None) == (left > 0.02)
+
+
+def test_another_step_is_taken_where_a_baseline_has_not_settled():
+    """100 pA 200 ms after 200 pA, for a membrane of 40 ms: 1.2 of 20 mV are left by then; later 90 pA from rest."""
+    current = np.zeros(42000)
+    current[4000:10000], current[14000:22000], current[32000:40000] = -0.2, -0.1, -0.09
+    found = figures(passive(current, 200.0, 40.0), current)
+    assert found.input_resistance_mohm == approx(200, rel=0.005) and found.tau_ms == approx(40, rel=0.01)
+    cut = figures(passive(current, 200.0, 40.0)[:24000], current[:24000])
+    assert cut.input_resistance_mohm is None and cut.tau_ms is None
+
+
 def test_a_measured_current_with_noise_tells_as_much():
     clean = command(-0.06)
     current = clean + 0.002 * white(clean.size, 12)
