@@ -1,7 +1,6 @@
 """Which ensembles serve a recording: those whose stimulus is in it; and how one is made where none does."""
 
 import math
-import os
 import shlex
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nrn_mlfit import alignment, banks, cells, fit, progress, recordings, simulator
+from nrn_mlfit import alignment, banks, cells, fit, machine, progress, recordings, simulator, workers
 from nrn_mlfit.errors import EnsembleError, MlfitError
 from nrn_mlfit.learn import shipped, storage
 from nrn_mlfit.recordings import Recording
@@ -98,14 +97,19 @@ def plan(path: Path, recording: Recording, cell: str, report: progress.Report = 
     """
     model = replace(cells.load(cell), protocol=banks.from_files([path]))
     fit.check(model.protocol, len(model.probes), alignment.aligned(model.protocol, recording))
-    ranks = os.cpu_count() or 1
+    ranks = machine.cores() if workers.can_share() else 1
     name = f"{Path(cell).stem}-{model.protocol.digest()[:12]}"
     traces, ensemble = made_folder() / f"{name}-traces", made_folder() / name
-    simulate = ["simulate", cell, "--stimulus", path, "-n", TRACES, "-j", ranks, "-o", traces]
-    budget = ["--folds", FOLDS, "--minutes", MINUTES, "-j", min(ranks, FOLDS)]
+    simulate = ["simulate", cell, "--stimulus", path, "-n", TRACES, *_shared(ranks), "-o", traces]
+    budget = ["--folds", FOLDS, "--minutes", MINUTES, *_shared(min(ranks, FOLDS))]
     words = simulate, ["train", traces, *_as_recorded(path), *budget, "-o", ensemble]
     seconds = SAFETY * (60 * MINUTES + TRACES * _seconds_a_set(model, report) / ranks)
     return Plan(tuple(tuple(map(str, line)) for line in words), ensemble, seconds)
+
+
+def _shared(ranks):
+    """The words that share a command's work among so many processes."""
+    return ("-j", ranks) if ranks > 1 else ()
 
 
 def _as_recorded(path):
