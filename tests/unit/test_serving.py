@@ -1,13 +1,19 @@
 """Which ensembles serve a recording, and the plan for one where none does."""
 
+import json
 import os
 import re
+import shutil
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from nrn_mlfit import machine, recordings, serving, workers
+from nrn_mlfit import cells, machine, recordings, serving, workers
+from nrn_mlfit.errors import CellError
+from nrn_mlfit.learn import shipped
 from nrn_mlfit.recordings import Recording
 from nrn_mlfit.stimuli import reset_chirp
 
@@ -24,31 +30,79 @@ def chirped(scale, reset=0.21, noise=0.0):
     return Recording(np.full(current.size, -70.0), current, stimulus.dt, "cell7")
 
 
+def names(*those, **more):
+    return [one.name for one in serving.find(*those, **more)]
+
+
 def test_the_stimulus_decides_and_its_strength():
     """mainen: 0.8 nA, resets of 0.21 of it (hoc/mainen.yaml); the other cells have deeper resets, or are not in nA."""
-    assert serving.find(chirped(0.8)) == ["mainen"]
-    assert serving.find(chirped(0.8, noise=0.01)) == ["mainen"]
-    assert serving.find(chirped(0.5)) == []  # too weak
-    assert serving.find(chirped(0.8, reset=0.9)) == []
-    assert serving.find(replace(chirped(0.8), currents=None)) == []
+    assert names(chirped(0.8)) == ["mainen"]
+    assert names(chirped(0.8, noise=0.01)) == ["mainen"]
+    assert names(chirped(0.5)) == []  # too weak
+    assert names(chirped(0.8, reset=0.9)) == []
+    assert names(replace(chirped(0.8), currents=None)) == []
+    assert names(chirped(0.5), chirped(0.8)) == ["mainen"]  # of several the first that any knows
 
 
-def test_one_made_for_the_recording_comes_first(empty_cache):
-    """What `fit --train` leaves in the cache; here a copy of the shipped one."""
-    import shutil
+def made(cache, name, cell, cell_hash="", age=0):
+    """What `fit --train` leaves in the cache: the shipped ensemble `mainen` as one of another cell."""
+    folder = cache / "ensembles" / name
+    shutil.copytree(shipped.find("mainen"), folder)
+    held = json.loads((folder / "ensemble.json").read_text())
+    held["record"] |= {"cell": cell, "cell_hash": cell_hash}
+    (folder / "ensemble.json").write_text(json.dumps(held))
+    then = time.time() - age
+    os.utime(folder / "ensemble.json", (then, then))
+    return folder
 
-    from nrn_mlfit.learn import shipped
 
-    shutil.copytree(shipped.find("mainen"), empty_cache / "ensembles" / "mainen-0123456789ab")
-    assert serving.find(chirped(0.8)) == ["mainen-0123456789ab", "mainen"]
-    (empty_cache / "ensembles" / "mainen-0123456789ab" / "stimulus.safetensors").write_bytes(b"damaged")
-    assert serving.find(chirped(0.8)) == ["mainen"]
+def test_the_cell_decides_which_is_taken_and_then_who_made_it(empty_cache):
+    made(empty_cache, "own", "my_cell")
+    made(empty_cache, "own-before", "my_cell", age=99)
+    made(empty_cache, "point", "izhikevich_slice")
+    made(empty_cache, "again", "mainen")
+    assert names(chirped(0.8)) == ["again", "mainen", "point", "own", "own-before"]
+    made(empty_cache, "slice", "mainen_slice", age=999)
+    assert names(chirped(0.8)) == ["slice", "again", "mainen", "point", "own", "own-before"]
+
+
+def test_a_damaged_one_is_none(empty_cache):
+    folder = made(empty_cache, "mainen-0123456789ab", "mainen")
+    (folder / "stimulus.safetensors").write_bytes(b"damaged")
+    assert names(chirped(0.8)) == ["mainen"]
+
+
+def test_a_cell_that_is_asked_for_is_the_only_one(empty_cache):
+    made(empty_cache, "point", "izhikevich_slice")
+    assert names(chirped(0.8), cell="mainen") == ["mainen"]
+    assert names(chirped(0.8), cell="izhikevich_slice") == ["point"]
+    assert names(chirped(0.8), cell="ball_two_sticks") == []
+    with pytest.raises(CellError, match="pyramid"):
+        serving.find(chirped(0.8), cell="pyramid")
+
+
+def test_a_cell_file_asks_for_ensembles_of_the_cell_as_it_is_now(empty_cache, tmp_path):
+    """By the name in it, an ensemble that was trained before the file was changed is found, too."""
+    for path in Path(cells.find("izhikevich")).parent.glob("izhikevich*"):
+        shutil.copy(path, tmp_path)
+    shutil.copytree(cells.find("izhikevich").parent / "templates", tmp_path / "templates")
+    shutil.copytree(cells.shipped_folder("mod"), tmp_path / "mod")
+    file = tmp_path / "izhikevich.yaml"
+    text = file.read_text().replace("name: izhikevich", "name: mine").replace("mod: ../mod", "mod: mod")
+    file.write_text(text)
+    made(empty_cache, "kept", "mine", cells.load(file).digest())
+    assert names(chirped(0.8), cell=str(file)) == names(chirped(0.8), cell="mine") == ["kept"]
+    low = cells.load(file).space.parameters[0].low
+    assert f"{low:g}" in text
+    file.write_text(text.replace(f"{low:g}", f"{0.9 * low:g}", 1))
+    assert names(chirped(0.8), cell=str(file)) == [] and names(chirped(0.8), cell="mine") == ["kept"]
 
 
 def test_cells_with_channels_come_before_point_processes():
-    names = list(serving.known())
-    points = [name for name in names if "izhikevich" in name]
-    assert names[-len(points) :] == points
+    held = [one.name for one in serving.known()]
+    assert held[0] == "mainen_steps"
+    points = [name for name in held if "izhikevich" in name]
+    assert held[-len(points) :] == points
 
 
 def ramp(path):
