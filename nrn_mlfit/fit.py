@@ -75,9 +75,13 @@ class Fit:
     def verdict(self) -> str:
         return "OUT OF RANGE: do not trust these values" if self.warnings else "in range"
 
+    @property
+    def text(self) -> str:
+        """As fit.json holds it."""
+        return textfile.to_json({"format_version": FORMAT_VERSION, "verdict": self.verdict, **asdict(self)})
+
     def save(self, path: Path):
-        held = {"format_version": FORMAT_VERSION, "verdict": self.verdict, **asdict(self)}
-        textfile.write_atomic(path, textfile.to_json(held))
+        textfile.write_atomic(path, self.text)
 
 
 def load(path: Path) -> Fit:

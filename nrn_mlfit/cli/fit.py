@@ -25,6 +25,9 @@ SPAN = f"{NUMBER}(-{NUMBER})?"
 @click.option(
     "--sweep", metavar="N", help="Which sweep of the file (or row of a shard); of a series all, or such as 3-8,10."
 )
+@click.option(
+    "--one-cell", is_flag=True, help="The files of the folder are of one cell: follow its parameters from file to file."
+)
 @click.option("--stimulus", metavar="NAME", help="What was injected, where the recording does not hold it.")
 @click.option("--train", is_flag=True, help="Make an ensemble for the recording's stimulus where there is none.")
 @click.option(
@@ -33,12 +36,16 @@ SPAN = f"{NUMBER}(-{NUMBER})?"
     "--train makes one of mainen_slice]",
 )
 @reading_options
-def fit(recording, ensemble, output, sweep, stimulus, train, cell, reading):
+def fit(recording, ensemble, output, sweep, one_cell, stimulus, train, cell, reading):
     """Fit RECORDING: parameters with their spread, a verdict, and files that open in NEURON.
 
-    RECORDING is an ABF, NWB, Igor, HDF5, npz, CSV or TXT file, a shard of simulated traces, or a folder of such files (one fit
-    each). Of several sweeps each is fitted; drift.png shows the values against time. The stretch that is under the ensemble's
-    stimulus is found in it, and resampled.
+    RECORDING is an ABF, NWB, Igor, HDF5, npz, CSV or TXT file, a shard of simulated traces, or a folder of such files. The
+    stretch that is under the ensemble's stimulus is found in it, and resampled.
+
+    Of several sweeps (--sweep), and of the files of a folder, each is fitted by itself; what cannot be fitted is named, and left
+    out. fits.csv has a row each. Sweeps are of one cell, so drift.png shows its values against time, and drift.csv tells which of
+    them drift. The files of a folder may be of different cells: say --one-cell where they are not. A broken-off series goes on
+    where it stopped by the same command.
 
     Without -e an ensemble is looked for that knows the stimulus. Of several the cell decides: mainen_slice, then the others that
     come with nrn_mlfit, point cells last, then your own (--cell takes one of them only). Of one cell it is the latest made here
@@ -53,21 +60,26 @@ def fit(recording, ensemble, output, sweep, stimulus, train, cell, reading):
       nrn-mlfit fit sweep.npz -e ensembles/mainen -o fits/cell7
       nrn-mlfit fit runs/test/shard-0000000000.h5 --sweep 12 -e ensembles/mainen -o fits/test12
       nrn-mlfit fit recordings/ -e ensembles/mainen -o fits/all
+      nrn-mlfit fit cell7/ --one-cell -o fits/cell7
     """
     one_process("fit")
     from nrn_mlfit import folders, recordings
+    from nrn_mlfit.errors import RecordingError
 
     folders.check_free(output)
     asked = _asked(sweep)
-    if isinstance(asked, list):
-        return _series(recording, asked, reading, (ensemble, train, cell), stimulus, output)
-    paths = recordings.files(recording) if recording.is_dir() else [recording]
-    pieces = [recordings.read(path, asked, reading) for path in paths]
-    folder, about = _ensemble(ensemble, paths[0], pieces[:1], reading, (train, cell))
-    pieces = [_piece(about, piece, stimulus) for piece in pieces]
+    wish = ensemble, reading, train, cell
     if recording.is_dir():
-        return _many(folder, pieces, output)
-    _one(folder, pieces[0], output)
+        files = recordings.read_folder(recording, asked, reading)
+        return _several(recording, files, asked != [], wish, stimulus, output, one_cell)
+    if one_cell:
+        raise RecordingError(f"--one-cell: is for a folder of files, and {recording.name} is none; leave it out")
+    if isinstance(asked, list):
+        held = recordings.read_some(recording, asked, reading)
+        return _several(recording, held, asked != [], wish, stimulus, output)
+    whole = recordings.read(recording, asked, reading)
+    folder, about = _ensemble([whole], *wish)
+    _one(folder, _piece(about, whole, stimulus), output)
 
 
 def _asked(sweep) -> int | list[range] | None:
@@ -84,40 +96,62 @@ def _asked(sweep) -> int | list[range] | None:
     return spans
 
 
-def _series(path, spans, reading, wish, stimulus, output):
-    """Fit several sweeps of a file; those that cannot be fitted are named, and left out."""
-    from nrn_mlfit import recordings, series
-    from nrn_mlfit.errors import MlfitError, RecordingError
+def _several(path, held, named, wish, stimulus, output, one_cell=True):
+    """Fit several sweeps of a file, or the files of a folder; those that cannot be fitted are named, and left out."""
+    from nrn_mlfit import series
 
-    kept, left = series.usable(recordings.read_some(path, spans, reading), named=bool(spans))
+    kept, left = series.usable(held, named)
     pieces = {}
     if kept:
-        folder, about = _ensemble(wish[0], path, list(kept.values()), reading, wish[1:])
-    for number, whole in kept.items():
+        folder, about = _ensemble(list(kept.values()), *wish)
+        pieces = _each(kept, lambda whole: _piece(about, whole, stimulus), left)
+    _check_some(path, pieces, left)
+    networks = _loaded(folder)
+    fits = _each(series.in_time(pieces) if one_cell else pieces, lambda piece: (piece, _fit(networks, piece)), left)
+    _check_some(path, fits, left)
+    for key, why in sorted(left.items()):
+        say(f"{series.called(key)} is left out: {why}")
+    made = series.write(fits, networks, output, left, one_cell, say)
+    if made:
+        for line in made.lines():
+            say(line)
+        return say(f"one folder a {made.one}, fits.csv, and the drift: {output / 'drift.png'}")
+    say(f"one folder a recording, and a table: {output / 'fits.csv'}")
+    if len(fits) > 1 and not any(piece.source["format"] == "shard" for piece, _ in fits.values()):
+        say("are they of one cell? --one-cell follows its parameters from file to file, in order of time")
+
+
+def _each(held, do, left) -> dict:
+    """What `do` makes of each; where it cannot, it is left, with the reason."""
+    from nrn_mlfit.errors import MlfitError
+
+    made = {}
+    for key, recording in held.items():
         try:
-            pieces[number] = _piece(about, whole, stimulus)
+            made[key] = do(recording)
         except MlfitError as error:
-            left[number] = str(error).removeprefix(f"{whole.name}: ")
-    if not pieces:
-        number, why = min(left.items())
-        raise RecordingError(f"{path.name}: no sweep of it can be fitted; sweep {number}: {why}")
-    for number, why in sorted(left.items()):
-        say(f"sweep {number} is left out: {why}")
-    held = _loaded(folder)
-    pairs = {number: (piece, _fit(held, piece)) for number, piece in pieces.items()}
-    for line in series.write(pairs, held, output).lines():
-        say(line)
-    say(f"one folder a sweep, fits.csv, and the drift: {output / 'drift.png'}")
+            left[key] = str(error).removeprefix(f"{recording.name}: ")
+    return made
 
 
-def _ensemble(name, path, pieces, reading, wish):
+def _check_some(path, held, left):
+    """Refuse where there is nothing to be fitted."""
+    from nrn_mlfit import series
+    from nrn_mlfit.errors import RecordingError
+
+    if not held:
+        key, why = min(left.items())
+        none = "no sweep of it" if isinstance(key, int) else "none of its recordings"
+        raise RecordingError(f"{path.absolute().name}: {none} can be fitted; {series.called(key)}: {why}")
+
+
+def _ensemble(pieces, name, reading, train, cell):
     """Folder and outline of the ensemble of that name; without one, of an ensemble that serves the first of the recordings that
     has any, or after --train will. Networks are not loaded: that takes seconds, and what is refused does not need them."""
     from nrn_mlfit import serving
     from nrn_mlfit.errors import EnsembleError
     from nrn_mlfit.learn import outline, shipped
 
-    train, cell = wish
     if name:
         folder = shipped.find(name)
         about = outline.read(folder)
@@ -125,10 +159,10 @@ def _ensemble(name, path, pieces, reading, wish):
         return folder, about
     if not (served := serving.find(*pieces, cell=cell)):
         one = next((piece for piece in pieces if piece.currents is not None and piece.currents.any()), pieces[0])
-        _make_one(path, one, reading, train, cell)
-        served = serving.find(*pieces, cell=cell)
-    if not served:
-        raise EnsembleError(f"{path.name}: the ensemble that was made does not know its stimulus; name one with -e")
+        _make_one(one, reading, train, cell)
+        served = serving.find(one, cell=cell)
+        if not served:
+            raise EnsembleError(f"{one.name}: the ensemble that was made does not know its stimulus; name one with -e")
     first, *others = served
     say(f"ensemble: {first.name}, {first.told}")
     _say_others("as well", others)
@@ -140,7 +174,7 @@ def _say_others(how, known):
         say(f"  {how}: -e {one.typed}, {one.told}")
 
 
-def _make_one(path, recording, reading, train, cell):
+def _make_one(recording, reading, train, cell):
     """Make an ensemble for the stimulus in a recording, or say how and refuse."""
     from nrn_mlfit import serving
     from nrn_mlfit.errors import EnsembleError
@@ -157,7 +191,7 @@ def _make_one(path, recording, reading, train, cell):
             f"{name}: no ensemble{of} here knows its stimulus; name one with -e, or save the piece to be fitted (nrn-mlfit "
             "recording ... -o piece.npz) and fit that, to have one made"
         )
-    plan = serving.plan(path, recording, cell or serving.CELL, say)
+    plan = serving.plan(Path(recording.source["file"]), recording, cell or serving.CELL, say)
     if train:
         return plan.carry_out(say)
     for line in plan.lines:
@@ -198,25 +232,6 @@ def _one(folder, piece, output):
 
     held = _loaded(folder)
     _print(results.write(_fit(held, piece), held, piece, output), piece.warnings)
-
-
-def _many(folder, pieces, output):
-    """All are fitted before anything is written, so that a recording that does not belong leaves nothing behind."""
-    from nrn_mlfit import results, textfile
-
-    held = _loaded(folder)
-    done = []
-    for piece in pieces:
-        name = Path(piece.source["file"]).name
-        found = _fit(held, piece)
-        done.append(results.write(found, held, piece, output / name))
-        say(f"{name}: {found.verdict}")
-        for said in piece.warnings:
-            say(f"  recording: {said}")
-    table = results.summary(done)
-    textfile.write_atomic(output / "fits.csv", table)
-    say(table.rstrip())
-    say(f"one folder a recording, and this table: {output / 'fits.csv'}")
 
 
 def _print(result, of_the_recording):
