@@ -18,6 +18,7 @@ from nrn_mlfit.errors import FitError, MachineError, MlfitError
 from nrn_mlfit.fit import Fit
 from nrn_mlfit.recordings import Recording, starts
 from nrn_mlfit.recordings.sweep import described
+from nrn_mlfit.report.drift import TIME
 from nrn_mlfit.results import Result
 from nrn_mlfit.shards import claim
 
@@ -256,7 +257,7 @@ def _picture(made, path):
         path,
         title=f"{found[0].fit.provenance['cell']} fitted to {len(found)} {made.one}s\n" + "; ".join(made.remarks()),
         times=made.times,
-        axis="time (min)" if made.per == "min" else made.one,
+        axis=TIME if made.per == "min" else made.one,
         values=[result.fit.values for result in found],
         outside=made.outside,
         spikes=[(result.comparison.spikes_recorded, result.comparison.spikes_simulated) for result in found],
