@@ -53,14 +53,14 @@ def fitted(asked):
             if isinstance(sweep, MlfitError):
                 yield (path.name, number, ""), lambda error=sweep: refuse(error)
                 continue
-            names = serving.find(sweep)
-            for name in names:
-                folder = asked.work / path.stem / f"{number}-{name}"
+            served = serving.find(sweep)
+            for one in served:
+                folder = asked.work / path.stem / f"{number}-{one.name}"
                 yield (
-                    (path.name, number, name),
-                    lambda sweep=sweep, name=name, folder=folder: fit_one(sweep, name, folder),
+                    (path.name, number, one.name),
+                    lambda sweep=sweep, one=one, folder=folder: fit_one(sweep, one, folder),
                 )
-            if not names:
+            if not served:
                 yield (path.name, number, ""), lambda: {"refused": "no ensemble knows its stimulus"}
 
 
@@ -89,9 +89,9 @@ def tried(do) -> dict:
         return {"refused": str(error)}
 
 
-def fit_one(sweep, name, folder) -> dict:
-    """Fit a sweep, write its folder and its page."""
-    ensemble = Ensemble.load(serving.known()[name])
+def fit_one(sweep, one, folder) -> dict:
+    """Fit a sweep by an ensemble that serves it, write its folder and its page."""
+    ensemble = Ensemble.load(one.folder)
     piece = alignment.aligned(ensemble.protocol, sweep)
     found = fit.fit_recording(ensemble, piece)
     if folder.is_dir():

@@ -14,7 +14,7 @@ from nrn_mlfit.errors import MlfitError
 INTERRUPTED, TERMINATED = 130, 143  # as shells give them: 128 + the signal's number
 STOPPED = "stopped by SIGTERM"
 SECONDS_TO_CLOSE = 5  # of the grace time, 30 s on most clusters
-KEPT = "of a simulation the finished shards are kept, and the same command goes on"
+KEPT = "of a simulation the finished shards are kept, of a series the finished fits, and the same command goes on"
 
 
 class _Terminated(BaseException):

@@ -12,7 +12,7 @@ import numpy as np
 
 from nrn_mlfit import progress, textfile
 from nrn_mlfit.candidates import Candidate
-from nrn_mlfit.errors import CellError, MachineError
+from nrn_mlfit.errors import CellError
 from nrn_mlfit.information import NOISE, Information, judge
 from nrn_mlfit.shards import Status
 from nrn_mlfit.simulator.batch import ENGINE, Batch
@@ -158,12 +158,6 @@ def _sketch(volts):
 
 def _all_spikes(volts):
     return spike_counts(volts).reshape(len(volts), -1)
-
-
-def check_free(folder: Path):
-    """Refuse a folder that holds anything, before any work is done for it."""
-    if folder.is_file() or folder.is_dir() and any(folder.iterdir()):
-        raise MachineError(f"{folder}: already there and not empty; name a new folder with -o")
 
 
 def write(findings: Sequence[Finding], folder: Path, **about):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-from nrn_mlfit import workers
+from nrn_mlfit import machine, workers
 from nrn_mlfit.errors import MlfitError
 
 OK, NOTE, PROBLEM = "ok", "note", "PROBLEM"
@@ -216,8 +216,7 @@ def _mpi() -> Iterator[Line]:
             NOTE, "mpiexec", f"not tried, as a launcher with {workers.launched_size()} ranks started this command"
         )
         return
-    beside = Path(sys.executable).with_name("mpiexec")
-    mpiexec = str(beside) if beside.exists() else shutil.which("mpiexec")
+    mpiexec = workers.mpiexec()
     if not mpiexec:
         yield Line(NOTE, "mpiexec", "not found, so -j does not work", install)
         return
@@ -268,7 +267,7 @@ def _processor() -> Iterator[Line]:
     flags = (held.get("flags") or held.get("features", "")).split()
     vectors = ", ".join(name for name in VECTORS if name in flags) or "no vector instructions known"
     yield Line(OK, "processor", f"{held.get('model name', platform.machine())}; {vectors}")
-    yield Line(OK, "cores", f"{len(os.sched_getaffinity(0))} for this process{_share()}")
+    yield Line(OK, "cores", f"{machine.cores()} for this process{_share()}")
 
 
 def _share() -> str:

@@ -75,9 +75,13 @@ class Fit:
     def verdict(self) -> str:
         return "OUT OF RANGE: do not trust these values" if self.warnings else "in range"
 
+    @property
+    def text(self) -> str:
+        """As fit.json holds it."""
+        return textfile.to_json({"format_version": FORMAT_VERSION, "verdict": self.verdict, **asdict(self)})
+
     def save(self, path: Path):
-        held = {"format_version": FORMAT_VERSION, "verdict": self.verdict, **asdict(self)}
-        textfile.write_atomic(path, textfile.to_json(held))
+        textfile.write_atomic(path, self.text)
 
 
 def load(path: Path) -> Fit:
@@ -153,12 +157,11 @@ def check(wanted: stimuli.Protocol, probes: int, recording: "Recording"):
         raise EnsembleError(unlike(name, wanted, difference))
 
 
-def with_stimulus(ensemble: "Ensemble", recording: "Recording", name: str) -> "Recording":
-    """The recording; one without a current is taken to be made with the stimulus `name`, at the ensemble's scale.
+def with_stimulus(wanted: stimuli.Protocol, recording: "Recording", name: str) -> "Recording":
+    """The recording; one without a current is taken to be made with the stimulus `name`, at the scale of an ensemble's `wanted`.
 
-    Of an ensemble of a bank `name` is a file, whose current it is as it is.
+    Of a bank `name` is a file, whose current it is as it is.
     """
-    wanted = ensemble.protocol
     if wanted.is_bank:
         return _with_one_of(wanted, recording, name)
     if Path(name).is_file():

@@ -1,5 +1,6 @@
-"""The processor, as far as bytes depend on it."""
+"""The processor: what bytes depend on, and how much of it there is for us."""
 
+import os
 import platform
 import re
 from functools import cache
@@ -21,6 +22,12 @@ def instruction_set() -> str:
     if family != "x86_64":
         return family
     return f"{family}-{level(flags())}"
+
+
+def cores() -> int:
+    """How many processors this process may use: a cluster or a container may give it fewer than the machine has."""
+    allowed = getattr(os, "sched_getaffinity", None)  # Linux has it
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def flags() -> set[str]:

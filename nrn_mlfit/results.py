@@ -1,6 +1,5 @@
 """A fit as a folder: fit.json, the NEURON files, the recording's trace, the re-simulated one, picture and page of both."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -8,10 +7,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from nrn_mlfit import around, cells, comparison, export, fit, report, resimulate, textfile
+from nrn_mlfit import around, cells, comparison, export, fit, folders, report, resimulate, textfile
 from nrn_mlfit.around import Around
 from nrn_mlfit.comparison import Comparison
-from nrn_mlfit.errors import FitError, MachineError
+from nrn_mlfit.errors import FitError
 from nrn_mlfit.fit import Fit
 from nrn_mlfit.parameters import Parameter, ParameterSpace
 from nrn_mlfit.recordings import Recording, read
@@ -47,24 +46,13 @@ def write(found: Fit, ensemble, recording: Recording, folder: Path | str) -> Res
     Everything is made in a hidden folder beside it that gets the name at the end: a fit that has its name is whole.
     """
     folder = Path(folder)
-    check_free(folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-            fresh = Path(scratch) / "fit"
+    folders.check_free(folder)
+    with folders.whole(folder) as fresh:
+        try:
             compared = _fill(found, ensemble, recording, fresh)
-            fresh.rename(folder)
-    except OSError as error:
-        raise MachineError(
-            f"{folder}: cannot be written ({error.strerror or error}); choose another folder or free some space"
-        ) from None
+        except FitError as error:  # NEURON's, which names the folder that goes
+            raise FitError(str(error).replace(str(fresh.resolve()), str(folder))) from None
     return Result(folder, found, compared)
-
-
-def check_free(folder: Path):
-    """Refuse a folder that holds anything, before any work is done for it."""
-    if folder.is_file() or folder.is_dir() and any(folder.iterdir()):
-        raise FitError(f"{folder}: already there and not empty; name a new folder with -o")
 
 
 def _fill(found, ensemble, recording, folder) -> Comparison:

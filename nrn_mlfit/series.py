@@ -1,32 +1,41 @@
-"""A series of sweeps as one folder: a fit each, its parameters against time, and whether they drift. N sweeps, K parameters."""
+"""Fits of several recordings as one folder; of one cell's also its parameters against time, and whether they drift.
 
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+N sweeps or files, K parameters. Each has a key: the number of a sweep, or a name in a folder of files.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
-from nrn_mlfit import drift, report, results, textfile
+from nrn_mlfit import comparison, drift, folders, progress, report, results, textfile
 from nrn_mlfit.drift import Course, Trend
-from nrn_mlfit.errors import MlfitError
+from nrn_mlfit.errors import FitError, MachineError, MlfitError
 from nrn_mlfit.fit import Fit
 from nrn_mlfit.recordings import Recording, starts
 from nrn_mlfit.recordings.sweep import described
+from nrn_mlfit.report.drift import TIME
 from nrn_mlfit.results import Result
+from nrn_mlfit.shards import claim
 
+Key = int | str
 SAME_AMPLITUDE = 0.01  # of the largest: what a measured current's noise changes
 HEADS = ("parameter", "slope", "error", "lo95", "hi95", "unit", "drifts", "sweeps")
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """Fitted sweeps of one file: results by sweep number, times (N,) in `per` (min since the first sweep; "sweep": their numbers,
-    since it is not known when they began), and the K trends, or none of fewer than three sweeps.
+    """Fitted sweeps (or files) of one cell: results by key, times (N,) in `per` (min since the first one; where it is not known
+    when they began "sweep", their numbers, or "file", counted from 1), and the K trends, or none of fewer than three.
 
-    `used` (N,) tells the sweeps that the trends are of, `one_way` whether the current's amplitude rises or falls throughout.
+    `used` (N,) tells those that the trends are of, `one_way` whether the current's amplitude rises or falls throughout.
     """
 
-    results: Mapping[int, Result]
+    results: Mapping[Key, Result]
     times: np.ndarray
     per: str
     trends: tuple[Trend, ...]
@@ -34,69 +43,164 @@ class Series:
     one_way: bool
 
     @property
+    def one(self) -> str:
+        """What the series consists of."""
+        return _kind(self.results)
+
+    @property
     def outside(self) -> np.ndarray:
-        """Which sweeps are out of range (N,)."""
+        """Which are out of range (N,)."""
         return _outside([result.fit for result in self.results.values()])
 
     def lines(self) -> list[str]:
-        """A line a sweep, and the trends."""
-        clock = "" if self.per == "min" else "; when they began is not known, so time is the sweep's number"
+        """How many there are, and the trends."""
+        clock = "" if self.per == "min" else f"; when they began is not known, so time is the {self.one}'s number"
         return [
-            f"{len(self.results)} sweeps fitted{clock}",
-            *(_sweep_line(number, result) for number, result in self.results.items()),
+            f"{len(self.results)} {self.one}s fitted{clock}",
             *self.remarks(),
             *(_trend_line(trend) for trend in self.trends),
         ]
 
     def remarks(self) -> list[str]:
         """What is to be known of the trends before they are read."""
+        one = self.one
         if not self.trends:
-            return [f"no trend: fewer than {drift.FEWEST} sweeps"]
+            return [f"no trend: fewer than {drift.FEWEST} {one}s"]
         count = (self.outside & self.used).sum()
         of = f"{count} of them out of range: these trends are not to be trusted" if count else "in range"
-        said = [f"trends of {self.used.sum()} sweeps, {of}"]
+        said = [f"trends of {self.used.sum()} {one}s, {of}"]
         if self.one_way:
             said.append(
-                "the current's amplitude rises or falls from sweep to sweep: a trend may be one with amplitude, not with time"
+                f"the current's amplitude rises or falls from {one} to {one}: a trend may be one with amplitude, not with time"
             )
         return said
 
 
-def usable(held: Mapping[int, Recording | MlfitError], named: bool) -> tuple[dict[int, Recording], dict[int, str]]:
-    """The sweeps to be fitted, and why the others are not: they cannot be read, or (unless `named`) fail their quality checks."""
+def called(key: Key) -> str:
+    """How a person is told of one."""
+    return f"sweep {key}" if isinstance(key, int) else key
+
+
+def usable(held: Mapping[Key, Recording | MlfitError], named: bool) -> tuple[dict[Key, Recording], dict[Key, str]]:
+    """Those to be fitted, and why the others are not: they cannot be read, or (unless `named`) fail their quality checks."""
     kept, left = {}, {}
-    for number, made in held.items():
-        short = described(number, made)
+    for key, made in held.items():
+        short = described(key if isinstance(key, int) else 0, made)
         if isinstance(made, MlfitError):
-            left[number] = short.problem
+            left[key] = short.problem
         elif short.fails and not named:
-            left[number] = f"not good enough to fit, unless it is named by its number: {'; '.join(short.fails)}"
+            left[key] = f"not good enough to fit, unless it is named by its number: {'; '.join(short.fails)}"
         else:
-            kept[number] = made
+            kept[key] = made
     return kept, left
 
 
-def write(pairs: Mapping[int, tuple[Recording, Fit]], ensemble, folder: Path) -> Series:
-    """Write the fits of sweeps, by number, each into a folder of its own in `folder`; fits.csv, drift.csv and drift.png."""
-    digits = len(str(max(pairs)))
-    written = {
-        number: results.write(found, ensemble, piece, folder / f"sweep-{number:0{digits}d}")
-        for number, (piece, found) in pairs.items()
-    }
-    made = follow(written, [piece for piece, _ in pairs.values()])
-    clock = {"time_s": [f"{60 * time:.3f}" for time in made.times]} if made.per == "min" else {}
-    textfile.write_atomic(folder / "fits.csv", results.summary(list(written.values()), {"sweep": list(pairs), **clock}))
-    if made.trends:
-        textfile.write_atomic(folder / "drift.csv", textfile.to_csv([HEADS, *_rows(made)]))
-    _picture(made, folder / "drift.png")
-    return made
+def in_time(pieces: Mapping[Key, Recording]) -> dict[Key, Recording]:
+    """Recordings in order of time, where it is known when they began."""
+    keys = list(pieces)
+    return {keys[place]: pieces[keys[place]] for place in starts.order(list(pieces.values()))}
 
 
-def follow(written: Mapping[int, Result], pieces) -> Series:
-    """The trends in the results of sweeps, by number, with their recordings: of those in range, of all where they are too few."""
+def write(
+    pairs: Mapping[Key, tuple[Recording, Fit]],
+    ensemble,
+    folder: Path,
+    left: Mapping[Key, str] = MappingProxyType({}),
+    one_cell: bool = True,
+    report: progress.Report = progress.silent,
+) -> Series | None:
+    """Write fits, by key, each into a folder of its own in `folder`, and fits.csv; of one cell also drift.csv and drift.png.
+
+    A fit that NEURON does not run is left out, as those that are `left` (why, by key), and named in left_out.csv. The folder has
+    its name when it is whole; what a kill leaves beside it is taken by the same call again. Raises FitError where none could be
+    run, MachineError where nothing can be written, ShardError where another process writes there.
+    """
+    folders.check_free(folder)
+    names, written, left, said = _names(pairs), {}, dict(left), []
+    with _growing(folder, names.values()) as fresh:
+        for key, (piece, found) in pairs.items():
+            try:
+                made = _written(found, ensemble, piece, fresh / names[key])
+            except MachineError:  # no fault of that recording: the others would meet it, too
+                raise
+            except MlfitError as error:
+                left[key] = str(error).removeprefix(f"{fresh / names[key]}: ")
+                report(f"  {called(key)} is left out: {left[key]}")
+            else:
+                written[key] = replace(made, folder=folder / names[key])
+                report(_line(key, made))
+                news = [text for text in piece.warnings if text not in said]
+                said += news
+                for text in news:
+                    report(f"    recording: {text}")
+        if not written:
+            key, why = next(iter(left.items()))
+            raise FitError(f"{folder}: none of the fits can be run; {called(key)}: {why}")
+        pieces = [pairs[key][0] for key in written]
+        series = follow(written, pieces) if one_cell else None
+        _tables(written, left, series, fresh)
+    return series
+
+
+def _names(keys) -> dict[Key, str]:
+    """The folder of each fit."""
+    digits = max(len(str(key)) for key in keys)
+    return {key: f"sweep-{key:0{digits}d}" if isinstance(key, int) else key for key in keys}
+
+
+@contextlib.contextmanager
+def _growing(folder, names) -> Iterator[Path]:
+    """The hidden folder in which fits of these names gather, which gets the name `folder` at the end of a `with`.
+
+    Those that are in it, from a call that was broken off, stay; anything else goes.
+    """
+    growing = folder.parent / f".{folder.name}-unfinished"
+    with folders.writing(folder):
+        with claim.held(growing):
+            for path in growing.iterdir():
+                if path.name not in (*names, claim.LOCK):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            try:
+                yield growing
+            finally:
+                if not any(path.is_dir() for path in growing.iterdir()):
+                    shutil.rmtree(growing)
+        growing.rename(folder)
+
+
+def _written(found, ensemble, piece, folder) -> Result:
+    """The fit as a folder; one that is there and the same need not be run again."""
+    if folder.is_dir():
+        with contextlib.suppress(OSError, MlfitError):
+            if (folder / "fit.json").read_text(encoding="utf-8") == found.text:
+                return Result(folder, found, comparison.load(folder / "comparison.json"))
+        shutil.rmtree(folder)
+    return results.write(found, ensemble, piece, folder)
+
+
+def _tables(written, left, series, folder):
+    clock = {"time_s": [f"{60 * time:.3f}" for time in series.times]} if series and series.per == "min" else {}
+    number = {"sweep": list(written)} if _kind(written) == "sweep" else {}
+    textfile.write_atomic(folder / "fits.csv", results.summary(list(written.values()), {**number, **clock}))
+    if left:
+        rows = ((called(key), why) for key, why in left.items())
+        textfile.write_atomic(folder / "left_out.csv", textfile.to_csv([("recording", "reason"), *rows]))
+    if series and series.trends:
+        textfile.write_atomic(folder / "drift.csv", textfile.to_csv([HEADS, *_rows(series)]))
+    if series:
+        _picture(series, folder / "drift.png")
+
+
+def _kind(keys) -> str:
+    return "sweep" if all(isinstance(key, int) for key in keys) else "file"
+
+
+def follow(written: Mapping[Key, Result], pieces) -> Series:
+    """The trends in results of one cell, by key, with their recordings: of those in range, of all where they are too few."""
     fits = [result.fit for result in written.values()]
-    seconds = starts.seconds(pieces)
-    per, times = ("sweep", np.array(list(written), float)) if seconds is None else ("min", np.array(seconds) / 60)
+    seconds, per = starts.seconds(pieces), _kind(written)
+    counted = np.array(list(written) if per == "sweep" else range(1, len(fits) + 1), float)
+    per, times = (per, counted) if seconds is None else ("min", np.array(seconds) / 60)
     used = ~_outside(fits)
     if used.sum() < drift.FEWEST:
         used = np.ones(len(fits), bool)
@@ -130,11 +234,11 @@ def _rows(made):
         yield name, *(f"{number:.6g}" for number in numbers), unit, "yes" if differs else "no", trusted
 
 
-def _sweep_line(number, result) -> str:
+def _line(key, result) -> str:
     c = result.comparison
     reasons = [*result.fit.warnings, *(["DOES NOT AGREE, why: fits.csv"] if c.disagreements else [])]
     spikes = f"spikes: {c.spikes_recorded} recorded, {c.spikes_simulated} simulated"
-    return "; ".join([f"  sweep {number}: {result.fit.verdict}", spikes, *reasons])
+    return "; ".join([f"  {called(key)}: {result.fit.verdict}", spikes, *reasons])
 
 
 def _trend_line(trend) -> str:
@@ -151,9 +255,9 @@ def _picture(made, path):
     said = {trend.name: f"{_slope(trend)}{', drifts' if trend.differs else ''}" for trend in made.trends}
     report.drift_picture(
         path,
-        title=f"{found[0].fit.provenance['cell']} fitted to {len(found)} sweeps\n" + "; ".join(made.remarks()),
+        title=f"{found[0].fit.provenance['cell']} fitted to {len(found)} {made.one}s\n" + "; ".join(made.remarks()),
         times=made.times,
-        axis="time (min)" if made.per == "min" else "sweep",
+        axis=TIME if made.per == "min" else made.one,
         values=[result.fit.values for result in found],
         outside=made.outside,
         spikes=[(result.comparison.spikes_recorded, result.comparison.spikes_simulated) for result in found],

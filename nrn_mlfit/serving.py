@@ -1,7 +1,7 @@
 """Which ensembles serve a recording: those whose stimulus is in it; and how one is made where none does."""
 
+import contextlib
 import math
-import os
 import shlex
 import subprocess
 import sys
@@ -10,9 +10,10 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nrn_mlfit import alignment, banks, cells, fit, progress, recordings, simulator
+from nrn_mlfit import alignment, banks, cells, fit, machine, progress, recordings, simulator, workers
 from nrn_mlfit.errors import EnsembleError, MlfitError
-from nrn_mlfit.learn import shipped, storage
+from nrn_mlfit.learn import outline, shipped
+from nrn_mlfit.learn.outline import Outline
 from nrn_mlfit.recordings import Recording
 from nrn_mlfit.simulator.mechanisms import cache_folder
 
@@ -35,31 +36,83 @@ def made_folder() -> Path:
     return cache_folder() / "ensembles"
 
 
-def known() -> dict[str, Path]:
-    """Every ensemble that can be found without being named: those made here, the latest first, then those shipped."""
-    made = sorted(made_folder().glob("*/ensemble.json"), key=lambda path: -path.stat().st_mtime)
-    folders = {path.parent.name: path.parent for path in made}
-    return {**folders, **{name: shipped.find(name) for name in sorted(shipped.names(), key=_is_point_cell)}}
+@dataclass(frozen=True, eq=False)
+class Known:
+    """An ensemble that need not be named to be found: one that was made here, or that comes with the package."""
+
+    folder: Path
+    outline: Outline
+    made: bool
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def typed(self) -> str:
+        """What is typed after -e to have it."""
+        return shlex.quote(str(self.folder)) if self.made else self.name
+
+    @property
+    def told(self) -> str:
+        """Its cell, and where it is from."""
+        return f"of {self.outline.cell} ({'made here' if self.made else 'comes with nrn_mlfit'})"
 
 
-def _is_point_cell(name) -> tuple[bool, str]:
-    """Cells with channels of their own come before point processes, which copy a voltage and no conductance."""
-    return "izhikevich" in name, name
+def known(cell: str | None = None) -> list[Known]:
+    """The ensembles that are found without being named, in the order in which they are chosen; those of `cell` where it is given:
+    the name that they have for it, or a cell file, as it is now.
+
+    The cell decides: mainen_slice, then the others that come with the package, those with channels of their own before point
+    processes (which copy a voltage and no conductance), then the user's. Of one cell it is the latest made here, then that which
+    comes with the package. Damaged ones are none. Raises CellError for a cell that there is not.
+    """
+    folders = [(path.parent, True) for path in made_folder().glob("*/ensemble.json")]
+    folders += [(shipped.find(name), False) for name in shipped.names()]
+    found = []
+    for folder, is_made in folders:
+        with contextlib.suppress(MlfitError):
+            found.append(Known(folder, outline.read(folder), is_made))
+    return sorted(found if cell is None else _of(cell, found), key=_rank)
 
 
-def find(recording: Recording) -> list[str]:
-    """The names of the ensembles in `known` that have seen the stimulus of a recording, at about that strength."""
-    return [name for name, folder in known().items() if _serves(folder, recording)]
+def _of(cell, found):
+    called_so = [one for one in found if one.outline.cell == cell]
+    if called_so:
+        return called_so
+    model, is_file = cells.load(cell), cell not in cells.available()
+    same = [one for one in found if one.outline.cell == model.name]
+    return [one for one in same if not is_file or one.outline.cell_hash == model.digest()]
 
 
-def _serves(folder, recording) -> bool:
+def _rank(one: Known):
+    ours = [CELL, *sorted(cells.SHIPPED, key=lambda name: "izhikevich" in name)]
+    cell = ours.index(one.outline.cell) if one.outline.cell in ours else len(ours)
+    age = -(one.folder / "ensemble.json").stat().st_mtime if one.made else 0.0
+    return cell, not one.made, age, one.name
+
+
+def find(*those: Recording, cell: str | None = None) -> list[Known]:
+    """Those of `known` that have seen the stimulus, at about that strength, of the first of the recordings that any has seen."""
+    held = known(cell)
+    return next(filter(None, ([one for one in held if _serves(one.outline, each)] for each in those)), [])
+
+
+def check_cell(ensemble: Path, about: Outline, cell: str | None):
+    """Raises EnsembleError where an ensemble that was named is of another cell than was asked for."""
+    if cell is not None and about.cell != cell and about.cell != cells.load(cell).name:
+        raise EnsembleError(
+            f"-e {ensemble}: is an ensemble of {about.cell}, not of {cell}; leave out --cell, or name another with -e"
+        )
+
+
+def _serves(about, recording) -> bool:
     try:
-        protocol, probes = storage.read_protocol(folder)
-        piece = alignment.aligned(protocol, recording)
-        fit.check(protocol, probes, piece)
+        piece = alignment.aligned(about.protocol, recording)
+        fit.check(about.protocol, about.probes, piece)
     except MlfitError:
         return False
-    return not list(fit.strength(protocol, piece))
+    return not list(fit.strength(about.protocol, piece))
 
 
 @dataclass(frozen=True)
@@ -98,14 +151,19 @@ def plan(path: Path, recording: Recording, cell: str, report: progress.Report = 
     """
     model = replace(cells.load(cell), protocol=banks.from_files([path]))
     fit.check(model.protocol, len(model.probes), alignment.aligned(model.protocol, recording))
-    ranks = os.cpu_count() or 1
-    name = f"{Path(cell).stem}-{model.protocol.digest()[:12]}"
+    ranks = machine.cores() if workers.can_share() else 1
+    name = f"{Path(cell).stem}-{model.digest()[:6]}{model.protocol.digest()[:6]}"
     traces, ensemble = made_folder() / f"{name}-traces", made_folder() / name
-    simulate = ["simulate", cell, "--stimulus", path, "-n", TRACES, "-j", ranks, "-o", traces]
-    budget = ["--folds", FOLDS, "--minutes", MINUTES, "-j", min(ranks, FOLDS)]
+    simulate = ["simulate", cell, "--stimulus", path, "-n", TRACES, *_shared(ranks), "-o", traces]
+    budget = ["--folds", FOLDS, "--minutes", MINUTES, *_shared(min(ranks, FOLDS))]
     words = simulate, ["train", traces, *_as_recorded(path), *budget, "-o", ensemble]
     seconds = SAFETY * (60 * MINUTES + TRACES * _seconds_a_set(model, report) / ranks)
     return Plan(tuple(tuple(map(str, line)) for line in words), ensemble, seconds)
+
+
+def _shared(ranks):
+    """The words that share a command's work among so many processes."""
+    return ("-j", ranks) if ranks > 1 else ()
 
 
 def _as_recorded(path):

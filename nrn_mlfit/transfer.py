@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nrn_mlfit import comparison, export, fit, repeats, resimulate, results, stimuli
+from nrn_mlfit import comparison, export, fit, folders, repeats, resimulate, results, stimuli
 from nrn_mlfit.comparison import Comparison
 from nrn_mlfit.errors import FitError, MachineError, MlfitError
 from nrn_mlfit.recordings import Recording, read
@@ -18,7 +18,7 @@ def run(folder: Path, other: Recording, output: Path) -> Comparison:
     comparison.json and transfer.png to `output`, a new folder. Raises FitError for a recording without a current, or of other
     probes, and where the folder is no fit, or one to several stimuli.
     """
-    results.check_free(output)
+    folders.check_free(output)
     found = fit.load(folder / "fit.json")
     about, probes = found.provenance["simulation"], read(folder / "recording.npz").volts.shape[0]
     if other.currents is None or other.volts.shape[:2] != (probes, 1):

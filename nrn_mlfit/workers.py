@@ -8,11 +8,14 @@ neighbour (`pulse.py`).
 
 import functools
 import os
+import shutil
 import socket
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 
 from nrn_mlfit import lastword
 from nrn_mlfit.errors import MachineError, MlfitError
@@ -33,6 +36,17 @@ def launched_size() -> int:
 def launched_rank() -> int:
     """Our rank by the launcher's word, known before MPI starts."""
     return max([int(os.environ[name]) for name in RANKS if os.environ.get(name, "").isdigit()], default=0)
+
+
+def mpiexec() -> str | None:
+    """The launcher that starts ranks: the one beside Python, else one on the PATH; None without one."""
+    beside = Path(sys.executable).with_name("mpiexec")
+    return str(beside) if beside.exists() else shutil.which("mpiexec")
+
+
+def can_share() -> bool:
+    """Whether a command can start ranks and share its work among them (-j)."""
+    return mpiexec() is not None and find_spec("mpi4py") is not None
 
 
 def whereabouts() -> list[str]:

@@ -126,13 +126,13 @@ def design(cell, stimuli, scales, probe, geometry, points, seed, steps, workers,
       nrn-mlfit design mainen --geometry own apical_length=400
     """
     one_process("design")
-    from nrn_mlfit import cells
+    from nrn_mlfit import cells, folders
     from nrn_mlfit import design as rules
     from nrn_mlfit.candidates import candidates
 
     compared = candidates(cells.load(cell), stimuli, scales, probe, geometry)
     if output:
-        rules.check_free(output)
+        folders.check_free(output)
     found = rules.design(compared, points, seed, steps, workers, report=say)
     say(f"engine: {', '.join(dict.fromkeys(f.engine for f in found))}")
     for line in _told(found, points, steps):

@@ -26,11 +26,11 @@ def evaluate(folders, ensemble, output, ending, clean):
     """
     one_process("evaluate")
     from nrn_mlfit import evaluate as rules
-    from nrn_mlfit import results
+    from nrn_mlfit import folders as places
     from nrn_mlfit.learn import Ensemble
 
     if output:
-        results.check_free(output)
+        places.check_free(output)
     held = Ensemble.load(ensemble)
     found = rules.evaluate(held, list(folders), say, clean)
     for line in [*_done_to_them(held.augmentation, clean), *_told(found)]:

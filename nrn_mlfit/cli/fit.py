@@ -25,17 +25,32 @@ SPAN = f"{NUMBER}(-{NUMBER})?"
 @click.option(
     "--sweep", metavar="N", help="Which sweep of the file (or row of a shard); of a series all, or such as 3-8,10."
 )
+@click.option(
+    "--one-cell", is_flag=True, help="The files of the folder are of one cell: follow its parameters from file to file."
+)
 @click.option("--stimulus", metavar="NAME", help="What was injected, where the recording does not hold it.")
 @click.option("--train", is_flag=True, help="Make an ensemble for the recording's stimulus where there is none.")
-@click.option("--cell", default="mainen_slice", show_default=True, help="The cell that --train trains for.")
+@click.option(
+    "--cell",
+    help="Only by an ensemble of this cell (name or cell file), which --train makes where there is none  [default: of any cell; "
+    "--train makes one of mainen_slice]",
+)
 @reading_options
-def fit(recording, ensemble, output, sweep, stimulus, train, cell, reading):
+def fit(recording, ensemble, output, sweep, one_cell, stimulus, train, cell, reading):
     """Fit RECORDING: parameters with their spread, a verdict, and files that open in NEURON.
 
-    RECORDING is an ABF, NWB, Igor, HDF5, npz, CSV or TXT file, a shard of simulated traces, or a folder of such files (one fit
-    each). Of several sweeps each is fitted; drift.png shows the values against time. The stretch that is under the ensemble's
-    stimulus is found in it, and resampled. Without -e an ensemble is looked for that knows the stimulus; where there is none, the
-    commands that make one are said, with the time they take on this machine.
+    RECORDING is an ABF, NWB, Igor, HDF5, npz, CSV or TXT file, a shard of simulated traces, or a folder of such files. The
+    stretch that is under the ensemble's stimulus is found in it, and resampled.
+
+    Of several sweeps (--sweep), and of the files of a folder, each is fitted by itself; what cannot be fitted is named, and left
+    out. fits.csv has a row each. Sweeps are of one cell, so drift.png shows its values against time, and drift.csv tells which of
+    them drift. The files of a folder may be of different cells: say --one-cell where they are not. A broken-off series goes on
+    where it stopped by the same command.
+
+    Without -e an ensemble is looked for that knows the stimulus. Of several the cell decides: mainen_slice, then the others that
+    come with nrn_mlfit, point cells last, then your own (--cell takes one of them only). Of one cell it is the latest made here
+    by --train, then that which comes with nrn_mlfit. The one that is taken is named, and so are the others. Where none knows the
+    stimulus, the commands that make one are said, with the time they take on this machine.
 
     \b
     Examples:
@@ -45,22 +60,26 @@ def fit(recording, ensemble, output, sweep, stimulus, train, cell, reading):
       nrn-mlfit fit sweep.npz -e ensembles/mainen -o fits/cell7
       nrn-mlfit fit runs/test/shard-0000000000.h5 --sweep 12 -e ensembles/mainen -o fits/test12
       nrn-mlfit fit recordings/ -e ensembles/mainen -o fits/all
+      nrn-mlfit fit cell7/ --one-cell -o fits/cell7
     """
     one_process("fit")
-    from nrn_mlfit import recordings, results
+    from nrn_mlfit import folders, recordings
+    from nrn_mlfit.errors import RecordingError
 
-    results.check_free(output)
+    folders.check_free(output)
     asked = _asked(sweep)
-    if isinstance(asked, list):
-        return _series(recording, asked, reading, (ensemble, train, cell), stimulus, output)
-    paths = recordings.files(recording) if recording.is_dir() else [recording]
-    pieces = [recordings.read(path, asked, reading) for path in paths]
-    held = _ensemble(ensemble, paths[0], pieces[:1], reading, (train, cell))
+    wish = ensemble, reading, train, cell
     if recording.is_dir():
-        _many(held, pieces, stimulus, output)
-    else:
-        piece, found = _fit(held, pieces[0], stimulus)
-        _print(results.write(found, held, piece, output), piece.warnings)
+        files = recordings.read_folder(recording, asked, reading)
+        return _several(recording, files, asked != [], wish, stimulus, output, one_cell)
+    if one_cell:
+        raise RecordingError(f"--one-cell: is for a folder of files, and {recording.name} is none; leave it out")
+    if isinstance(asked, list):
+        held = recordings.read_some(recording, asked, reading)
+        return _several(recording, held, asked != [], wish, stimulus, output)
+    whole = recordings.read(recording, asked, reading)
+    folder, about = _ensemble([whole], *wish)
+    _one(folder, _piece(about, whole, stimulus), output)
 
 
 def _asked(sweep) -> int | list[range] | None:
@@ -77,110 +96,142 @@ def _asked(sweep) -> int | list[range] | None:
     return spans
 
 
-def _series(path, spans, reading, wish, stimulus, output):
-    """Fit several sweeps of a file; those that cannot be fitted are named, and left out."""
-    from nrn_mlfit import recordings, series
-    from nrn_mlfit.errors import MlfitError, RecordingError
+def _several(path, held, named, wish, stimulus, output, one_cell=True):
+    """Fit several sweeps of a file, or the files of a folder; those that cannot be fitted are named, and left out."""
+    from nrn_mlfit import series
 
-    kept, left = series.usable(recordings.read_some(path, spans, reading), named=bool(spans))
-    pairs = {}
+    kept, left = series.usable(held, named)
+    pieces = {}
     if kept:
-        held = _ensemble(wish[0], path, list(kept.values()), reading, wish[1:])
-    for number, whole in kept.items():
+        folder, about = _ensemble(list(kept.values()), *wish)
+        pieces = _each(kept, lambda whole: _piece(about, whole, stimulus), left)
+    _check_some(path, pieces, left)
+    networks = _loaded(folder)
+    fits = _each(series.in_time(pieces) if one_cell else pieces, lambda piece: (piece, _fit(networks, piece)), left)
+    _check_some(path, fits, left)
+    for key, why in sorted(left.items()):
+        say(f"{series.called(key)} is left out: {why}")
+    made = series.write(fits, networks, output, left, one_cell, say)
+    if made:
+        for line in made.lines():
+            say(line)
+        return say(f"one folder a {made.one}, fits.csv, and the drift: {output / 'drift.png'}")
+    say(f"one folder a recording, and a table: {output / 'fits.csv'}")
+    if len(fits) > 1 and not any(piece.source["format"] == "shard" for piece, _ in fits.values()):
+        say("are they of one cell? --one-cell follows its parameters from file to file, in order of time")
+
+
+def _each(held, do, left) -> dict:
+    """What `do` makes of each; where it cannot, it is left, with the reason."""
+    from nrn_mlfit.errors import MlfitError
+
+    made = {}
+    for key, recording in held.items():
         try:
-            pairs[number] = _fit(held, whole, stimulus)
+            made[key] = do(recording)
         except MlfitError as error:
-            left[number] = str(error).removeprefix(f"{whole.name}: ")
-    if not pairs:
-        number, why = min(left.items())
-        raise RecordingError(f"{path.name}: no sweep of it can be fitted; sweep {number}: {why}")
-    for number, why in sorted(left.items()):
-        say(f"sweep {number} is left out: {why}")
-    for line in series.write(pairs, held, output).lines():
-        say(line)
-    say(f"one folder a sweep, fits.csv, and the drift: {output / 'drift.png'}")
+            left[key] = str(error).removeprefix(f"{recording.name}: ")
+    return made
 
 
-def _ensemble(name, path, pieces, reading, wish):
-    """The ensemble of that name; without one, an ensemble that serves the first recording that has one, or after --train will."""
+def _check_some(path, held, left):
+    """Refuse where there is nothing to be fitted."""
+    from nrn_mlfit import series
+    from nrn_mlfit.errors import RecordingError
+
+    if not held:
+        key, why = min(left.items())
+        none = "no sweep of it" if isinstance(key, int) else "none of its recordings"
+        raise RecordingError(f"{path.absolute().name}: {none} can be fitted; {series.called(key)}: {why}")
+
+
+def _ensemble(pieces, name, reading, train, cell):
+    """Folder and outline of the ensemble of that name; without one, of an ensemble that serves the first of the recordings that
+    has any, or after --train will. Networks are not loaded: that takes seconds, and what is refused does not need them."""
     from nrn_mlfit import serving
     from nrn_mlfit.errors import EnsembleError
-    from nrn_mlfit.learn import Ensemble
+    from nrn_mlfit.learn import outline, shipped
 
     if name:
-        return Ensemble.load(name)
-    if not (served := _serving(pieces)):
+        folder = shipped.find(name)
+        about = outline.read(folder)
+        serving.check_cell(name, about, cell)
+        return folder, about
+    if not (served := serving.find(*pieces, cell=cell)):
         one = next((piece for piece in pieces if piece.currents is not None and piece.currents.any()), pieces[0])
-        _make_one(path, one, reading, *wish)
-        served = _serving(pieces)
-    if not served:
-        raise EnsembleError(f"{path.name}: the ensemble that was made does not know its stimulus; name one with -e")
+        _make_one(one, reading, train, cell)
+        served = serving.find(one, cell=cell)
+        if not served:
+            raise EnsembleError(f"{one.name}: the ensemble that was made does not know its stimulus; name one with -e")
     first, *others = served
-    say(f"ensemble: {first}" + (f"; as well, with -e: {', '.join(others)}" if others else ""))
-    return Ensemble.load(serving.known()[first])
+    say(f"ensemble: {first.name}, {first.told}")
+    _say_others("as well", others)
+    return first.folder, first.outline
 
 
-def _serving(pieces) -> list[str]:
-    """The ensembles that serve the first of the recordings that has any."""
-    from nrn_mlfit import serving
-
-    return next(filter(None, map(serving.find, pieces)), [])
+def _say_others(how, known):
+    for one in known:
+        say(f"  {how}: -e {one.typed}, {one.told}")
 
 
-def _make_one(path, recording, reading, train, cell):
+def _make_one(recording, reading, train, cell):
     """Make an ensemble for the stimulus in a recording, or say how and refuse."""
     from nrn_mlfit import serving
     from nrn_mlfit.errors import EnsembleError
     from nrn_mlfit.recordings import Reading
 
-    name = recording.name
+    name, of = recording.name, f" of {cell}" if cell else ""
     if recording.currents is None:
         raise EnsembleError(
             f"{name}: holds no current, so no ensemble can be looked for; give it with --stim-from, or name one with -e"
         )
+    _say_others("known to", serving.find(recording) if cell else [])
     if recording.source["format"] == "shard" or replace(reading, junction_potential=0.0) != Reading():
         raise EnsembleError(
-            f"{name}: no ensemble here knows its stimulus; name one with -e, or save the piece to be fitted (nrn-mlfit recording "
-            "... -o piece.npz) and fit that, to have one made"
+            f"{name}: no ensemble{of} here knows its stimulus; name one with -e, or save the piece to be fitted (nrn-mlfit "
+            "recording ... -o piece.npz) and fit that, to have one made"
         )
-    plan = serving.plan(path, recording, cell, say)
+    plan = serving.plan(Path(recording.source["file"]), recording, cell or serving.CELL, say)
     if train:
         return plan.carry_out(say)
     for line in plan.lines:
         say(f"  {line}")
     raise EnsembleError(
-        f"{name}: no ensemble here knows its stimulus; the commands above make one in about {plan.time} on this "
+        f"{name}: no ensemble{of} here knows its stimulus; the commands above make one in about {plan.time} on this "
         "machine, and --train runs them; or name an ensemble with -e"
     )
 
 
-def _fit(ensemble, recording, stimulus):
+def _piece(about, recording, stimulus):
+    """What of a recording is under the stimulus of an ensemble with that outline; raises EnsembleError where none is."""
     from nrn_mlfit import alignment
     from nrn_mlfit import fit as fits
 
     if stimulus:
-        recording = fits.with_stimulus(ensemble, recording, stimulus)
-    recording = alignment.aligned(ensemble.protocol, recording)
-    found = fits.fit_recording(ensemble, recording)
-    return recording, replace(found, provenance={**found.provenance, "command": command_line()})
+        recording = fits.with_stimulus(about.protocol, recording, stimulus)
+    piece = alignment.aligned(about.protocol, recording)
+    fits.check(about.protocol, about.probes, piece)
+    return piece
 
 
-def _many(ensemble, whole, stimulus, output):
-    """All are fitted before anything is written, so that a recording that does not belong leaves nothing behind."""
-    from nrn_mlfit import results, textfile
+def _loaded(folder):
+    from nrn_mlfit.learn import Ensemble
 
-    pairs = [_fit(ensemble, recording, stimulus) for recording in whole]
-    done = []
-    for piece, found in pairs:
-        name = Path(piece.source["file"]).name
-        done.append(results.write(found, ensemble, piece, output / name))
-        say(f"{name}: {found.verdict}")
-        for said in piece.warnings:
-            say(f"  recording: {said}")
-    table = results.summary(done)
-    textfile.write_atomic(output / "fits.csv", table)
-    say(table.rstrip())
-    say(f"one folder a recording, and this table: {output / 'fits.csv'}")
+    return Ensemble.load(folder)
+
+
+def _fit(ensemble, piece):
+    from nrn_mlfit import fit as fits
+
+    found = fits.fit_recording(ensemble, piece)
+    return replace(found, provenance={**found.provenance, "command": command_line()})
+
+
+def _one(folder, piece, output):
+    from nrn_mlfit import results
+
+    held = _loaded(folder)
+    _print(results.write(_fit(held, piece), held, piece, output), piece.warnings)
 
 
 def _print(result, of_the_recording):

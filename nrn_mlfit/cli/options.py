@@ -3,7 +3,6 @@
 import functools
 import os
 import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -85,8 +84,7 @@ def one_process(command: str):
 
 def become_mpi_job(ranks: int) -> NoReturn:
     """Become the launcher of this same command on so many MPI ranks, so that what ends us ends them."""
-    beside = Path(sys.executable).with_name("mpiexec")
-    mpiexec = str(beside) if beside.exists() else shutil.which("mpiexec")
+    mpiexec = workers.mpiexec()
     if not mpiexec:
         raise MachineError("no mpiexec found beside Python or on the PATH; install nrn_mlfit[mpi], or leave out -j")
     command = [mpiexec, "-n", str(ranks), sys.executable, "-m", "nrn_mlfit", *sys.argv[1:]]

@@ -4,12 +4,10 @@
 """
 
 import hashlib
-import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import safetensors
@@ -17,30 +15,25 @@ import torch
 from safetensors.torch import load as tensors_from
 from safetensors.torch import save as bytes_from
 
-from nrn_mlfit import textfile
-from nrn_mlfit.errors import EnsembleError, MachineError, MlfitError
-from nrn_mlfit.learn import card, curves, shipped
+from nrn_mlfit import folders, textfile
+from nrn_mlfit.errors import EnsembleError, MachineError
+from nrn_mlfit.learn import card, curves, outline
 from nrn_mlfit.learn.alarm import Alarm, Cloud, Known
 from nrn_mlfit.learn.intervals import calibration_from
 from nrn_mlfit.learn.networks import TraceCNN, make_design, network_of
+from nrn_mlfit.learn.outline import MEND
 from nrn_mlfit.learn.scaling import TraceScaler
 from nrn_mlfit.parameters import Parameter, ParameterSpace
-from nrn_mlfit.stimuli import Protocol
 
 if TYPE_CHECKING:
     from nrn_mlfit.learn.ensemble import Ensemble
 
-Held = TypeVar("Held")
 CLOUD = ("mean", "basis", "rest")  # of an alarm.Cloud
-FORMAT = "nrn_mlfit ensemble"
-FORMAT_VERSION = 3
-MEND = "copy the whole folder again, or train again"
 
 
 def check_free(folder: Path):
-    """Refuse a folder that holds anything, before any work is done for it."""
-    if folder.is_file() or folder.is_dir() and any(folder.iterdir()):
-        raise EnsembleError(f"{folder}: already there and not empty; name a new folder with -o")
+    """Refuse a folder that holds anything, or cannot be written, before any work is done for it."""
+    folders.check_free(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-").cleanup()
@@ -51,16 +44,8 @@ def check_free(folder: Path):
 def save(ensemble: "Ensemble", folder: Path, within: Path | None = None):
     """Write `ensemble` to a hidden folder beside `folder`, or in the folder `within`, which gets the name when it is whole."""
     check_free(folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=within or folder.parent, prefix=f".{folder.name}-") as scratch:
-            fresh = Path(scratch) / "ensemble"
-            _fill(ensemble, fresh)
-            os.rename(fresh, folder)
-    except OSError as error:
-        raise MachineError(
-            f"{folder}: cannot be written ({error.strerror or error}); choose another folder or free some space"
-        ) from None
+    with folders.whole(folder, within) as fresh:
+        _fill(ensemble, fresh)
 
 
 def _fill(ensemble: "Ensemble", folder: Path):
@@ -99,8 +84,8 @@ def rounded(network: TraceCNN, weights: str) -> TraceCNN:
 
 def _described(ensemble: "Ensemble") -> dict:
     return {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format": outline.FORMAT,
+        "format_version": outline.FORMAT_VERSION,
         "design": ensemble.design.to_json(),
         "members": len(ensemble.members),
         "scaler": ensemble.scaler.to_json(),
@@ -118,37 +103,7 @@ def _described(ensemble: "Ensemble") -> dict:
 
 def read(folder: Path) -> dict:
     """The fields of the Ensemble in `folder`; raises EnsembleError where a file is missing, damaged, or another."""
-    return _whole(folder, _everything)
-
-
-def read_protocol(folder: Path) -> tuple[Protocol, int]:
-    """The stimulus of the ensemble in `folder` and its number of probes, without the networks; raises as `read` does."""
-    return _whole(folder, lambda folder, held: (_protocol(folder, held), len(held["probes"])))
-
-
-def _whole(folder: Path, take: Callable[[Path, dict], Held]) -> Held:
-    """What `take` makes of a folder and its ensemble.json; what goes wrong is said in one sentence."""
-    path = folder / "ensemble.json"
-    if not path.is_file():
-        raise EnsembleError(
-            f"{folder}: holds no ensemble (no ensemble.json){_those_shipped()}; train one with `nrn-mlfit train DIR -o {folder}`"
-        )
-    held = textfile.read_json(path, EnsembleError)
-    if held.get("format") != FORMAT or held.get("format_version") != FORMAT_VERSION:
-        raise EnsembleError(
-            f"{path}: is {held.get('format')!r} version {held.get('format_version')!r}, this program reads "
-            f"{FORMAT!r} version {FORMAT_VERSION}; use the version of nrn-mlfit that wrote it"
-        )
-    try:
-        return take(folder, held)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise EnsembleError(f"{path}: damaged ({type(error).__name__}: {error}); {MEND}") from None
-    except MlfitError as error:
-        raise error if isinstance(error, EnsembleError) else EnsembleError(f"{path}: {error}") from None
-
-
-def _those_shipped() -> str:
-    return f"; those that come with nrn_mlfit are {', '.join(shipped.names())}" if shipped.names() else ""
+    return outline.whole(folder, _everything)
 
 
 def _check_files(folder: Path, hashes: dict[str, str]):
@@ -162,7 +117,7 @@ def _check_files(folder: Path, hashes: dict[str, str]):
 def _everything(folder: Path, held: dict) -> dict:
     _check_files(folder, held["files"])
     parameters = tuple(Parameter(**{**p, "sets": tuple(p["sets"])}) for p in held["parameters"])
-    protocol = _protocol(folder, held)
+    protocol = outline.protocol(folder, held)
     probes = {name: site for name, site in held["probes"]}
     scaler = TraceScaler(**held["scaler"])
     channels = len(probes) * len(protocol.stimuli) + scaler.currents
@@ -185,11 +140,6 @@ def _everything(folder: Path, held: dict) -> dict:
         calibration=calibration_from(_arrays(folder / "intervals.safetensors")),
         alarm=_alarm(folder, len(networks)),
     )
-
-
-def _protocol(folder: Path, held: dict) -> Protocol:
-    tensors = _read(folder / "stimulus.safetensors")
-    return Protocol.rebuilt(tensors["currents"].numpy(), held["dt"], int(tensors["start"]), held["protocol"])
 
 
 def _tensors_of(alarm: Alarm) -> dict[str, torch.Tensor]:

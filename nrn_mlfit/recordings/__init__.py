@@ -7,6 +7,7 @@
 Each format is one module with one function, `sweeps(path, reading)`: a list of functions that read one sweep each.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,7 @@ __all__ = [
     "one_protocol",
     "read",
     "read_all",
+    "read_folder",
     "read_some",
     "resampled",
     "summaries",
@@ -49,6 +51,7 @@ READ_ARE = (
 )
 # Of a folder's files with these suffixes only those count that are a recording, not notes or a current alone.
 ONLY_IF: dict[str, Callable[[Path], bool]] = {".abf": abf.is_voltage, ".txt": table.is_one, ".ibw": igor.is_voltage}
+LONGEST = 255  # a file's name
 LOWEST_KHZ = 10.0  # eFEL interpolates to 10 kHz; below it a spike's width has too few samples
 
 
@@ -97,6 +100,30 @@ def read_some(path, spans: Sequence[range] = (), reading: Reading = AS_IT_IS) ->
     return {number: _read_or_error(readers[number], number, reading) for number in numbers}
 
 
+def read_folder(
+    folder, sweep: int | Sequence[range] | None = None, reading: Reading = AS_IT_IS
+) -> dict[str, Recording | MlfitError]:
+    """The recordings in a folder by their files' names, with the error in place of one that cannot be read.
+
+    Of a file with several sweeps it is the one of number `sweep`, or all in these spans (all without one), as NAME-sweep-K.
+    Raises RecordingError where the folder holds no recording.
+    """
+    held: dict[str, Recording | MlfitError] = {}
+    for path in files(folder):
+        made = _of_file(path, sweep, reading)
+        held |= {path.name if len(made) == 1 else f"{path.name}-sweep-{number}": one for number, one in made.items()}
+    return held
+
+
+def _of_file(path, sweep, reading) -> dict[int, Recording | MlfitError]:
+    try:
+        if sweep is None or isinstance(sweep, int):
+            return {0: read(path, sweep, reading)}
+        return read_some(path, sweep, reading)
+    except MlfitError as error:
+        return {0: error}
+
+
 def sweeps(path, reading: Reading = AS_IT_IS) -> list[Sweep]:
     """What the sweeps of a file are, in short; raises RecordingError where the file cannot be read."""
     return summaries(read_all(path, reading))
@@ -111,8 +138,9 @@ def noise(path, reading: Reading = AS_IT_IS) -> Noise:
 
 
 def files(folder) -> list[Path]:
-    """The recordings of a folder, by how their names end; raises RecordingError where there are none."""
-    found = sorted(path for path in Path(folder).glob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    """The recordings of a folder, by how their names end, cell2 before cell10; raises RecordingError where there are none."""
+    found = [path for path in Path(folder).glob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
+    found.sort(key=lambda path: [(word.zfill(LONGEST), word) for word in re.split(r"(\d+)", path.name)])
     found = [path for path in found if ONLY_IF.get(path.suffix.lower(), Path.is_file)(path)]
     if not found:
         raise RecordingError(f"{folder}: holds no recording; {READ_ARE}")

@@ -23,14 +23,27 @@ def noted(seconds: float | None, since: str = "") -> dict:
 def seconds(series: Sequence[Recording]) -> list[float] | None:
     """The start of each recording in s since that of the first; None where one is not known, or where they do not follow on
     each other, such as where a file notes 0 for all of them."""
+    begins = _begins(series)
+    if begins is None or not all(a < b for a, b in pairwise(begins)):
+        return None
+    return [begin - begins[0] for begin in begins]
+
+
+def order(series: Sequence[Recording]) -> list[int]:
+    """The places of recordings in order of time; as they are where it is not known of all."""
+    begins = _begins(series)
+    return sorted(range(len(series)), key=begins.__getitem__) if begins is not None else list(range(len(series)))
+
+
+def _begins(series) -> list[float] | None:
+    """When each began, in s by one clock; None where that is not known of all."""
     sources = [{**recording.source.get("origin", {}), **recording.source} for recording in series]
     if any("start_s" not in source for source in sources):
         return None
-    begins = _clocks(sources)
-    if begins is None:
+    clocks = _clocks(sources)
+    if clocks is None:
         return None
-    starts = [begin + float(source["start_s"]) for begin, source in zip(begins, sources, strict=True)]
-    return [start - starts[0] for start in starts] if all(a < b for a, b in pairwise(starts)) else None
+    return [clock + float(source["start_s"]) for clock, source in zip(clocks, sources, strict=True)]
 
 
 def _clocks(sources) -> list[float] | None:

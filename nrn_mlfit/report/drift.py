@@ -7,13 +7,14 @@ from textwrap import wrap
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from nrn_mlfit.fit import Value
 from nrn_mlfit.report.style import BLACK, BLUE, GREY, SKY, VERMILION, number, save, style
 
 FEWEST_IN_A_COLUMN = 4  # more panels go side by side
 LETTERS = 12  # of the title, an inch
+TIME = "time (min)"  # the axis; others count
 MOST_WHOLE = 12  # sweeps; more are drawn thinner
 
 
@@ -49,6 +50,8 @@ def drift_picture(
             lowest = k + columns >= len(parameters)
             axes.tick_params(labelbottom=lowest)
             axes.set_xlabel(axis if lowest else "")
+        if axis != TIME:
+            top.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside lower center", ncols=5, handlelength=1.4)
         save(figure, path)
 
@@ -72,6 +75,8 @@ def _parameter(axes: Axes, times, held, outside, said):
     thick = min(1.0, MOST_WHOLE / len(held))
     axes.vlines(times, ends["lo90"], ends["hi90"], color=SKY, linewidth=7 * thick)
     for which, color, kind in ((~outside, BLUE, "full"), (outside, VERMILION, "none")):
+        if not np.any(which):  # an empty line on a log axis has no extent if not clipped, and no layout is found
+            continue
         at = np.asarray(times)[which]
         axes.vlines(at, ends["lo68"][which], ends["hi68"][which], color=color, linewidth=2.5 * thick)
         axes.plot(at, middle[which], "o", color=color, fillstyle=kind, markersize=5 * thick, clip_on=False)

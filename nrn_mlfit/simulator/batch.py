@@ -1,6 +1,5 @@
 """Sets for a question about a cell: on the cores of this machine, in memory, reduced as they come. `bulk` is for data."""
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -8,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import numpy as np
 
-from nrn_mlfit import progress
+from nrn_mlfit import machine, progress
 from nrn_mlfit.cells import CellModel
 from nrn_mlfit.simulator.mechanisms import is_built
 from nrn_mlfit.simulator.truth import check_engine
@@ -66,7 +65,7 @@ class Batch:
     ):
         self._model, self._report = model, report
         self._stop, self._tell = threading.Event(), threading.Lock()
-        self._workers = [Worker(model, engine) for _ in range(workers or cores())]
+        self._workers = [Worker(model, engine) for _ in range(workers or machine.cores())]
         self._begun: set[Worker] = set()
         self._checked = False
 
@@ -143,8 +142,3 @@ class Batch:
 
 class _Stopped(Exception):
     """Another thread has failed, or the user wants no more."""
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0))

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -33,9 +35,80 @@ def test_one_that_knows_the_stimulus_is_found_and_named(tmp_path):
     whole = np.concatenate([np.zeros(1000), stimulus.current])
     done = run("fit", saved(tmp_path / "chirp.npz", whole, 0.02), "-o", tmp_path / "fit")
     assert done.exit_code == 0, done.output
-    assert done.output.startswith("ensemble: mainen\n") and "OUT OF RANGE" in done.output
+    assert done.output.startswith("ensemble: mainen, of mainen (comes with nrn_mlfit)\n")
+    assert "OUT OF RANGE" in done.output
     fit = json.loads((tmp_path / "fit" / "fit.json").read_text())
     assert fit["provenance"]["cell"] == "mainen" and fit["recording"]["cut_ms"] == pytest.approx([130, 310])
+
+
+def steps(path):
+    """500 ms at 0.1 nA, which mainen_steps and izhikevich_steps know."""
+    current = np.repeat([0.0, 0.1, 0.0], [4000, 10000, 4000])
+    return saved(path, current, 0.05, -70 + np.random.default_rng(1).normal(0, 0.1, current.size))
+
+
+def test_the_others_are_told_as_they_are_typed_and_cell_chooses_among_them(tmp_path):
+    path = steps(tmp_path / "steps.npz")
+    done = run("fit", path, "-o", tmp_path / "fit")
+    assert done.output.splitlines()[:2] == [
+        "ensemble: mainen_steps, of mainen_slice (comes with nrn_mlfit)",
+        "  as well: -e izhikevich_steps, of izhikevich_slice (comes with nrn_mlfit)",
+    ]
+    done = run("fit", path, "-o", tmp_path / "point", "--cell", "izhikevich_slice")
+    assert done.output.startswith("ensemble: izhikevich_steps, of izhikevich_slice (comes with nrn_mlfit)\nparameter")
+    done = run("fit", path, "-o", tmp_path / "typed", "-e", "izhikevich_steps")
+    made = [json.loads((tmp_path / name / "fit.json").read_text()) for name in ("point", "typed")]
+    assert made[0]["values"] == made[1]["values"] and made[0]["provenance"]["cell"] == "izhikevich_slice"
+
+
+def test_where_only_other_cells_know_it_they_are_told(tmp_path):
+    path = steps(tmp_path / "steps.npz")
+    done = run("fit", path, "-o", tmp_path / "fit", "--cell", "izhikevich", "--window", 0, 900)
+    assert done.output.splitlines() == [
+        "  known to: -e mainen_steps, of mainen_slice (comes with nrn_mlfit)",
+        "  known to: -e izhikevich_steps, of izhikevich_slice (comes with nrn_mlfit)",
+    ]
+    assert str(done.exception).startswith(
+        "steps.npz: no ensemble of izhikevich here knows its stimulus; name one with -e"
+    )
+    done = run("fit", path, "-o", tmp_path / "fit", "--cell", "izhikevich", "-e", "mainen_steps")
+    assert str(done.exception) == (
+        "-e mainen_steps: is an ensemble of mainen_slice, not of izhikevich; leave out --cell, or name another with -e"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["gone.abf"], "gone.abf: no such file"),
+        (["notes.txt"], "notes.txt: "),
+        (["steps.npz", "--sweep", "3"], "there is no sweep 3"),
+        (["steps.npz", "--sweep", "0,3", "-e", "mainen"], "there is no sweep 3"),
+        (["silent.npz"], "holds no current, so no ensemble can be looked for"),
+        (["silent.npz", "-e", "mainen"], "holds no current; say with --stimulus"),
+        (
+            ["steps.npz", "-e", "mainan"],
+            "mainan: holds no ensemble (no ensemble.json); those that come with nrn_mlfit are",
+        ),
+        (["steps.npz", "-e", "mainen"], "its current is not the ensemble's stimulus"),
+        (["steps.npz", "-e", "mainen", "--sweep", "all"], "no sweep of it can be fitted"),
+        (["steps.npz", "--cell", "mainan"], "mainan"),
+        (["steps.npz", "--cell", "mainen", "--window", "0", "900"], "no ensemble of mainen here knows its stimulus"),
+    ],
+)
+def test_what_is_refused_does_not_wait_for_pytorch(tmp_path, words, part):
+    """Its import takes seconds."""
+    steps(tmp_path / "steps.npz")
+    np.savez(tmp_path / "silent.npz", volts=np.full(9000, -70.0), dt=0.02)
+    (tmp_path / "notes.txt").write_text("the cell was fine\n")
+    code = (
+        "import sys\nfrom nrn_mlfit.__main__ import _run\ncode = _run(sys.argv[1:])\n"
+        "assert 'torch' not in sys.modules\nsys.exit(code)"
+    )
+    line = [sys.executable, "-c", code, "fit", *words, "-o", "fit"]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2 and part in done.stderr, done.stderr
+    assert not (tmp_path / "fit").exists()
 
 
 def ramp(path):
@@ -49,8 +122,8 @@ def test_without_one_it_is_said_how_one_is_made_and_how_long_that_takes(tmp_path
     assert lines[-2].startswith(f"  nrn-mlfit simulate izhikevich_slice --stimulus {tmp_path / 'ramp.npz'} -n 50000")
     assert lines[-1].startswith(f"  nrn-mlfit train {tmp_path / 'made' / 'izhikevich_slice-'}")
     assert re.fullmatch(
-        r"ramp.npz: no ensemble here knows its stimulus; the commands above make one in about \d+ min on this machine, and "
-        "--train runs them; or name an ensemble with -e",
+        r"ramp.npz: no ensemble of izhikevich_slice here knows its stimulus; the commands above make one in about \d+ min on "
+        "this machine, and --train runs them; or name an ensemble with -e",
         str(done.exception),
     )
     assert not (tmp_path / "fit").exists() and not (tmp_path / "made").exists()
@@ -63,12 +136,15 @@ def test_train_makes_one_and_the_next_fit_finds_it(tmp_path, monkeypatch):
     done = run("fit", path, "-o", tmp_path / "fit", "--cell", "izhikevich_slice", "--train")
     assert done.exit_code == 0, done.output
     (made,) = (path.parent for path in (tmp_path / "made").glob("*/ensemble.json"))
-    assert f"ensemble: {made.name}\n" in done.output and (tmp_path / "fit" / "fit.json").is_file()
+    assert (
+        f"ensemble: {made.name}, of izhikevich_slice (made here)\n" in done.output
+        and (tmp_path / "fit" / "fit.json").is_file()
+    )
     assert json.loads((made / "ensemble.json").read_text())["record"]["training"]["augmentation"][
         "noise"
     ] == pytest.approx(0.1, rel=0.3)
     again = run("fit", path, "-o", tmp_path / "again")
-    assert again.output.startswith(f"ensemble: {made.name}\n")
+    assert again.output.startswith(f"ensemble: {made.name}, of izhikevich_slice (made here)\n")
 
 
 @pytest.mark.parametrize(

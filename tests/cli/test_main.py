@@ -49,7 +49,8 @@ def test_on_request_a_problem_of_ours_shows_where(raising, capsys, monkeypatch):
 def test_an_interrupt_says_what_is_kept_and_130(raising, capsys, error):
     assert raising(error) == 130
     assert capsys.readouterr().err == (
-        "nrn-mlfit: interrupted; of a simulation the finished shards are kept, and the same command goes on\n"
+        "nrn-mlfit: interrupted; of a simulation the finished shards are kept, of a series the finished fits, and the same "
+        "command goes on\n"
     )
 
 

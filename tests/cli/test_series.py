@@ -1,12 +1,21 @@
 """nrn-mlfit fit --sweep all: a series of sweeps, what is left out, and how each parameter goes with time."""
 
 import csv
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from nrn_mlfit import fit, recordings
+from nrn_mlfit import fit, recordings, resimulate
+from nrn_mlfit.cli import cli
 
 BEGINS_S = (5.0, 65.0, 125.0, 155.0, 305.0)
 BROKEN = 2
@@ -56,6 +65,98 @@ def test_each_sweep_has_a_fit_but_the_broken_one_which_is_named(fitted):
     folder, told = fitted
     assert sorted(path.parent.name for path in folder.glob("*/fit.json")) == [f"sweep-{k}" for k in (0, 1, 3, 4)]
     assert f"sweep {BROKEN} is left out: the voltage is nan at sample 0" in told
+    (left,) = rows(folder / "left_out.csv")
+    assert left["recording"] == f"sweep {BROKEN}" and left["reason"].startswith("the voltage is nan at sample 0 (0 ms)")
+
+
+def test_a_sweep_that_neuron_does_not_run_is_named_and_the_others_go_on(series, tmp_path, monkeypatch):
+    """Of sweep 1 the fitted cell is damaged before NEURON runs it, which refuses it in its own words."""
+    run = resimulate.run
+
+    def damaging(folder, stimuli, probes):
+        if fit.load(folder / "fit.json").recording["sweep"] == 1:
+            (folder / "fit.hoc").write_text("no_such_procedure()\n")
+        return run(folder, stimuli, probes)
+
+    monkeypatch.setattr(resimulate, "run", damaging)
+    words = ["fit", series, "-e", "izhikevich"]
+    done = CliRunner().invoke(cli, [str(word) for word in (*words, "--sweep", "0,1", "-o", tmp_path / "fits")])
+    assert done.exit_code == 0, done.output
+    assert re.search(r"\n  sweep 1 is left out: fit.hoc does not run in NEURON \(.*no_such_procedure", done.output)
+    assert [row["sweep"] for row in rows(tmp_path / "fits" / "fits.csv")] == ["0"]
+    assert [row["recording"] for row in rows(tmp_path / "fits" / "left_out.csv")] == ["sweep 1"]
+    assert {path.name for path in tmp_path.iterdir()} == {"fits"}
+    done = CliRunner().invoke(cli, [str(word) for word in (*words, "--sweep", "1,1", "-o", tmp_path / "none")])
+    assert f"{tmp_path / 'none'}: none of the fits can be run; sweep 1: fit.hoc does not run" in str(done.exception)
+    assert {path.name for path in tmp_path.iterdir()} == {"fits"}
+
+
+def test_a_series_that_is_killed_has_no_name_and_goes_on_where_it_stopped(command, series, fitted, tmp_path):
+    output, growing = tmp_path / "fits", tmp_path / ".fits-unfinished"
+    words = ["fit", str(series), "--sweep", "0-4", "-e", "izhikevich", "-o", str(output)]
+    killed = subprocess.Popen([sys.executable, "-m", "nrn_mlfit", *words], start_new_session=True)
+    until = time.monotonic() + 100
+    while not (growing / "sweep-1").is_dir() and time.monotonic() < until:
+        time.sleep(0.02)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert {path.name for path in tmp_path.iterdir()} == {growing.name}
+    (growing / "sweep-9").mkdir()  # of a series with other sweeps
+    before = (growing / "sweep-0" / "fit.json").stat().st_ino
+    done = command(*words)
+    assert done.returncode == 0, done.stderr
+    assert (output / "sweep-0" / "fit.json").stat().st_ino == before
+    assert {path.name for path in tmp_path.iterdir()} == {"fits"}
+    assert {path.name for path in output.iterdir()} == {path.name for path in fitted[0].iterdir()}
+    assert (output / "fits.csv").read_bytes() == (fitted[0] / "fits.csv").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def files(series, tmp_path_factory):
+    """The sweeps that can be fitted as files, whose names are not in order of time."""
+    folder = tmp_path_factory.mktemp("one") / "cell"
+    folder.mkdir()
+    for number in (0, 1, 3, 4):
+        recordings.read(series, number).save(folder / f"at{10 - 2 * number}.npz")
+    np.savez(folder / "short.npz", volts=np.full(100, -70.0), current=np.linspace(0, 1, 100), dt=0.02)
+    return folder
+
+
+def test_the_files_of_one_cell_are_a_series_in_order_of_time(command, files, fitted, tmp_path):
+    """The same recordings as the series of sweeps: the same values, times and trends."""
+    done = command("fit", files, "--one-cell", "-e", "izhikevich", "-o", tmp_path / "fits")
+    assert done.returncode == 0, done.stderr
+    assert "short.npz is left out: lasts 2 ms, the ensemble needs 180 ms" in done.stdout
+    table, swept = rows(tmp_path / "fits" / "fits.csv"), rows(fitted[0] / "fits.csv")
+    assert [row.pop("recording") for row in table] == ["at10.npz", "at8.npz", "at4.npz", "at2.npz"]
+    assert table == [{key: text for key, text in row.items() if key not in ("recording", "sweep")} for row in swept]
+    assert (tmp_path / "fits" / "drift.csv").read_bytes() == (fitted[0] / "drift.csv").read_bytes()
+    assert (tmp_path / "fits" / "drift.png").is_file()
+
+
+def test_files_that_may_be_of_different_cells_have_no_drift(command, files, tmp_path):
+    """Here one of them, so that it is soon done; the one that does not belong is named."""
+    folder = tmp_path / "cells"
+    folder.mkdir()
+    for name in ("at10.npz", "short.npz"):
+        shutil.copy(files / name, folder)
+    done = command("fit", folder, "-e", "izhikevich", "-o", tmp_path / "fits")
+    assert done.returncode == 0 and "short.npz is left out: lasts 2 ms" in done.stdout
+    assert {path.name for path in (tmp_path / "fits").iterdir()} == {"at10.npz", "fits.csv", "left_out.csv"}
+
+
+def test_where_no_file_can_be_fitted_it_is_one_sentence(command, files, tmp_path):
+    folder = tmp_path / "cells"
+    folder.mkdir()
+    shutil.copy(files / "short.npz", folder)
+    done = command("fit", folder, "-e", "izhikevich", "-o", tmp_path / "fits")
+    assert done.returncode == 2 and done.stderr == (
+        "nrn-mlfit: cells: none of its recordings can be fitted; short.npz: lasts 2 ms, the ensemble needs 180 ms; take a longer "
+        "stretch (--window), or another ensemble\n"
+    )
+    done = command("fit", folder / "short.npz", "--one-cell", "-e", "izhikevich", "-o", tmp_path / "fits")
+    assert done.stderr == "nrn-mlfit: --one-cell: is for a folder of files, and short.npz is none; leave it out\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"cells"}
 
 
 def test_times_are_those_of_the_file(fitted):

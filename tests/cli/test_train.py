@@ -133,3 +133,8 @@ def test_a_recordings_noise_is_measured_said_and_trained_for(command, izhikevich
     assert "traces with what the ensemble was trained for: noise of 0.03 to 0." in judged.stdout
     judged = command("evaluate", izhikevich_run, "-e", tmp_path / "new", "--clean", env=ONE_THREAD)
     assert "traces as they are, though the ensemble was trained for noise of 0.03 to 0." in judged.stdout
+
+
+def test_help_says_what_comes_on_top_of_the_minutes(command):
+    said = " ".join(command("train", "-h").stdout.split())
+    assert "On top of --minutes come the start, about 5 s and 2 s a network, and at the end intervals and alarm" in said

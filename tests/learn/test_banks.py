@@ -207,7 +207,7 @@ def test_the_current_of_a_recording_that_holds_none_is_taken_from_a_file(ensembl
     current = 0.7 * ensemble.protocol.windows[1, 0]
     np.savez(tmp_path / "ramp.npz", current=current, dt=0.1)
     np.savez(tmp_path / "other.npz", current=np.sin(np.arange(600) / 20), dt=0.1)
-    assert np.array_equal(fit.with_stimulus(ensemble, silent, tmp_path / "ramp.npz").currents[0], current)
+    assert np.array_equal(fit.with_stimulus(ensemble.protocol, silent, tmp_path / "ramp.npz").currents[0], current)
     for name, sentence in (
         (
             tmp_path / "other.npz",
@@ -219,5 +219,5 @@ def test_the_current_of_a_recording_that_holds_none_is_taken_from_a_file(ensembl
         ),
     ):
         with pytest.raises(EnsembleError) as error:
-            fit.with_stimulus(ensemble, silent, name)
+            fit.with_stimulus(ensemble.protocol, silent, name)
         assert str(error.value) == f"--stimulus {name}: {sentence}"

@@ -137,7 +137,7 @@ def test_the_score_is_the_loudest_signal(small_ensemble, window):
 
 def test_a_folder_in_use_is_refused(small_ensemble, tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
-    with pytest.raises(EnsembleError) as error:
+    with pytest.raises(MachineError) as error:
         small_ensemble.save(tmp_path)
     assert str(error.value) == f"{tmp_path}: already there and not empty; name a new folder with -o"
     assert (tmp_path / "mine.txt").read_text() == "precious"

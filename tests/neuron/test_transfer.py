@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from nrn_mlfit import cells, export, stimuli, transfer
 from nrn_mlfit.cli import cli
-from nrn_mlfit.errors import FitError
+from nrn_mlfit.errors import FitError, MachineError
 from nrn_mlfit.fit import Fit, Value
 from nrn_mlfit.recordings import Recording
 from nrn_mlfit.simulator import Session
@@ -67,7 +67,7 @@ def test_what_cannot_be_run_is_said_and_nothing_is_written(fitted, tmp_path):
     )
     with pytest.raises(FitError, match="holds no fit"):
         transfer.run(tmp_path, blind, out)
-    with pytest.raises(FitError, match="already there and not empty"):
+    with pytest.raises(MachineError, match="already there and not empty"):
         transfer.run(folder, blind, folder)
     assert not out.exists()
 

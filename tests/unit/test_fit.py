@@ -190,10 +190,10 @@ def test_a_recording_without_a_current_is_refused_until_it_is_named(ensemble, re
     assert refused(held, blind) == (
         "mine.npz: holds no current; say with --stimulus what was injected (the ensemble learned from reset_chirp)"
     )
-    named = fit.with_stimulus(held, blind, "reset_chirp")
+    named = fit.with_stimulus(held.protocol, blind, "reset_chirp")
     assert np.array_equal(named.currents[0], CHIRP.window)
     with pytest.raises(EnsembleError) as error:
-        fit.with_stimulus(held, blind, "step")
+        fit.with_stimulus(held.protocol, blind, "step")
     assert str(error.value) == (
         "--stimulus step: the ensemble learned from reset_chirp; name that, or use another ensemble"
     )
@@ -203,9 +203,9 @@ def test_the_stimulus_may_be_given_as_a_file(ensemble, recording, tmp_path):
     held, blind = ensemble([0, 0]), replace(recording, currents=None)
     np.savez(tmp_path / "same.npz", current=7 * CHIRP.window, dt=0.02)
     np.savez(tmp_path / "other.npz", current=np.ones(9000), dt=0.02)
-    assert np.array_equal(fit.with_stimulus(held, blind, tmp_path / "same.npz").currents[0], CHIRP.window)
+    assert np.array_equal(fit.with_stimulus(held.protocol, blind, tmp_path / "same.npz").currents[0], CHIRP.window)
     with pytest.raises(EnsembleError, match="other.npz: the ensemble learned from reset_chirp; name that"):
-        fit.with_stimulus(held, blind, tmp_path / "other.npz")
+        fit.with_stimulus(held.protocol, blind, tmp_path / "other.npz")
 
 
 def test_a_saved_fit_is_loaded_the_same(ensemble, recording, tmp_path):

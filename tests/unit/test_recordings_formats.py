@@ -221,6 +221,22 @@ def test_the_recordings_of_a_folder_are_found(tmp_path):
     assert recordings.files(tmp_path) == paths
 
 
+def test_numbered_files_are_in_order_of_their_numbers(tmp_path):
+    numbers = [10, 9, 2, 100]
+    for number in numbers:
+        (tmp_path / f"cell7_{number}.npz").touch()
+    assert [path.name for path in recordings.files(tmp_path)] == [f"cell7_{number}.npz" for number in sorted(numbers)]
+
+
+def test_of_a_folder_each_file_is_read_or_says_why_not(tmp_path):
+    npz(tmp_path, volts=VOLTS, current=CURRENT, dt=0.1)
+    (tmp_path / "b.npz").write_bytes(b"cut short")
+    held = recordings.read_folder(tmp_path)
+    assert list(held) == ["a.npz", "b.npz"] and held["a.npz"].volts.size == np.size(VOLTS)
+    assert isinstance(held["b.npz"], RecordingError)
+    assert list(recordings.read_folder(tmp_path, [])) == ["a.npz", "b.npz"]  # one sweep each
+
+
 def test_an_unknown_suffix_says_what_is_read(tmp_path):
     (tmp_path / "a.xyz").write_text("1,2,3")
     with says(f"a.xyz: a format that is not read; {READ_ARE}"):

@@ -1,5 +1,6 @@
 """Which sweeps the trends of a series are of, and what is said of them; the picture."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -98,3 +99,21 @@ def test_each_sweep_is_drawn_in_its_parameters_range(tmp_path, scale):
         f">{word}<" in text for word in ("mine", "rm", "2 +- 1", "MOhm", "sweep out of range", "sweep", "spikes")
     )
     assert (">10<" in text) == (scale == "log")  # the middle of 1 to 100
+
+
+@pytest.mark.parametrize("outside", [[False] * 3, [True] * 3, [False, True, False]])
+def test_a_picture_is_laid_out_whatever_is_in_range(tmp_path, outside):
+    """Matplotlib warns where it finds no place for labels and titles, and they then lie on each other."""
+    values = [tuple(value(10 + k, scale) for scale in ("linear", "log")) for k in range(3)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report.drift_picture(
+            tmp_path / "drift.png",
+            "mine",
+            [0, 1, 2],
+            "sweep",
+            values,
+            outside,
+            [(1, 2)] * 3,
+            {},
+        )

@@ -1,12 +1,19 @@
 """Which ensembles serve a recording, and the plan for one where none does."""
 
+import json
+import os
 import re
+import shutil
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from nrn_mlfit import recordings, serving
+from nrn_mlfit import cells, machine, recordings, serving, workers
+from nrn_mlfit.errors import CellError
+from nrn_mlfit.learn import shipped
 from nrn_mlfit.recordings import Recording
 from nrn_mlfit.stimuli import reset_chirp
 
@@ -23,44 +30,124 @@ def chirped(scale, reset=0.21, noise=0.0):
     return Recording(np.full(current.size, -70.0), current, stimulus.dt, "cell7")
 
 
+def names(*those, **more):
+    return [one.name for one in serving.find(*those, **more)]
+
+
 def test_the_stimulus_decides_and_its_strength():
     """mainen: 0.8 nA, resets of 0.21 of it (hoc/mainen.yaml); the other cells have deeper resets, or are not in nA."""
-    assert serving.find(chirped(0.8)) == ["mainen"]
-    assert serving.find(chirped(0.8, noise=0.01)) == ["mainen"]
-    assert serving.find(chirped(0.5)) == []  # too weak
-    assert serving.find(chirped(0.8, reset=0.9)) == []
-    assert serving.find(replace(chirped(0.8), currents=None)) == []
+    assert names(chirped(0.8)) == ["mainen"]
+    assert names(chirped(0.8, noise=0.01)) == ["mainen"]
+    assert names(chirped(0.5)) == []  # too weak
+    assert names(chirped(0.8, reset=0.9)) == []
+    assert names(replace(chirped(0.8), currents=None)) == []
+    assert names(chirped(0.5), chirped(0.8)) == ["mainen"]  # of several the first that any knows
 
 
-def test_one_made_for_the_recording_comes_first(empty_cache):
-    """What `fit --train` leaves in the cache; here a copy of the shipped one."""
-    import shutil
+def made(cache, name, cell, cell_hash="", age=0):
+    """What `fit --train` leaves in the cache: the shipped ensemble `mainen` as one of another cell."""
+    folder = cache / "ensembles" / name
+    shutil.copytree(shipped.find("mainen"), folder)
+    held = json.loads((folder / "ensemble.json").read_text())
+    held["record"] |= {"cell": cell, "cell_hash": cell_hash}
+    (folder / "ensemble.json").write_text(json.dumps(held))
+    then = time.time() - age
+    os.utime(folder / "ensemble.json", (then, then))
+    return folder
 
-    from nrn_mlfit.learn import shipped
 
-    shutil.copytree(shipped.find("mainen"), empty_cache / "ensembles" / "mainen-0123456789ab")
-    assert serving.find(chirped(0.8)) == ["mainen-0123456789ab", "mainen"]
-    (empty_cache / "ensembles" / "mainen-0123456789ab" / "stimulus.safetensors").write_bytes(b"damaged")
-    assert serving.find(chirped(0.8)) == ["mainen"]
+def test_the_cell_decides_which_is_taken_and_then_who_made_it(empty_cache):
+    made(empty_cache, "own", "my_cell")
+    made(empty_cache, "own-before", "my_cell", age=99)
+    made(empty_cache, "point", "izhikevich_slice")
+    made(empty_cache, "again", "mainen")
+    assert names(chirped(0.8)) == ["again", "mainen", "point", "own", "own-before"]
+    made(empty_cache, "slice", "mainen_slice", age=999)
+    assert names(chirped(0.8)) == ["slice", "again", "mainen", "point", "own", "own-before"]
+
+
+def test_a_damaged_one_is_none(empty_cache):
+    folder = made(empty_cache, "mainen-0123456789ab", "mainen")
+    (folder / "stimulus.safetensors").write_bytes(b"damaged")
+    assert names(chirped(0.8)) == ["mainen"]
+
+
+def test_a_cell_that_is_asked_for_is_the_only_one(empty_cache):
+    made(empty_cache, "point", "izhikevich_slice")
+    assert names(chirped(0.8), cell="mainen") == ["mainen"]
+    assert names(chirped(0.8), cell="izhikevich_slice") == ["point"]
+    assert names(chirped(0.8), cell="ball_two_sticks") == []
+    with pytest.raises(CellError, match="pyramid"):
+        serving.find(chirped(0.8), cell="pyramid")
+
+
+def test_a_cell_file_asks_for_ensembles_of_the_cell_as_it_is_now(empty_cache, tmp_path):
+    """By the name in it, an ensemble that was trained before the file was changed is found, too."""
+    for path in Path(cells.find("izhikevich")).parent.glob("izhikevich*"):
+        shutil.copy(path, tmp_path)
+    shutil.copytree(cells.find("izhikevich").parent / "templates", tmp_path / "templates")
+    shutil.copytree(cells.shipped_folder("mod"), tmp_path / "mod")
+    file = tmp_path / "izhikevich.yaml"
+    text = file.read_text().replace("name: izhikevich", "name: mine").replace("mod: ../mod", "mod: mod")
+    file.write_text(text)
+    made(empty_cache, "kept", "mine", cells.load(file).digest())
+    assert names(chirped(0.8), cell=str(file)) == names(chirped(0.8), cell="mine") == ["kept"]
+    low = cells.load(file).space.parameters[0].low
+    assert f"{low:g}" in text
+    file.write_text(text.replace(f"{low:g}", f"{0.9 * low:g}", 1))
+    assert names(chirped(0.8), cell=str(file)) == [] and names(chirped(0.8), cell="mine") == ["kept"]
 
 
 def test_cells_with_channels_come_before_point_processes():
-    names = list(serving.known())
-    points = [name for name in names if "izhikevich" in name]
-    assert names[-len(points) :] == points
+    held = [one.name for one in serving.known()]
+    assert held[0] == "mainen_steps"
+    points = [name for name in held if "izhikevich" in name]
+    assert held[-len(points) :] == points
 
 
-def test_the_plan_names_commands_that_make_an_ensemble_and_their_time(tmp_path, empty_cache):
-    """The two commands, and an estimate that is more than the training alone takes."""
+def ramp(path):
+    """A recording with noise whose stimulus no ensemble knows."""
     current = np.concatenate([np.zeros(2500), np.linspace(0, 1, 2500)])
-    path = tmp_path / "my ramp.npz"
     Recording(-70 + np.random.default_rng(1).normal(0, 0.1, 5000), current, 0.1).save(path)
+    return path
+
+
+def test_the_plan_names_commands_that_make_an_ensemble_and_their_time(tmp_path, empty_cache, monkeypatch):
+    """The two commands, and an estimate that is more than the training alone takes."""
+    monkeypatch.setattr(machine, "cores", lambda: 3)
+    monkeypatch.setattr(workers, "can_share", lambda: True)
+    path = ramp(tmp_path / "my ramp.npz")
     plan = serving.plan(path, recordings.read(path), "izhikevich_slice")
     first, second = plan.lines
-    assert re.fullmatch(
-        rf"nrn-mlfit simulate izhikevich_slice --stimulus '{path}' -n 50000 -j \d+ -o \S+-traces", first
-    )
+    assert re.fullmatch(rf"nrn-mlfit simulate izhikevich_slice --stimulus '{path}' -n 50000 -j 3 -o \S+-traces", first)
     assert second.startswith(f"nrn-mlfit train {plan.ensemble}-traces --noise '{path}' --offset 1 ")
-    assert second.endswith(f"-o {plan.ensemble}") and plan.ensemble.parent == empty_cache / "ensembles"
+    assert (
+        second.endswith(f"--minutes 30 -j 3 -o {plan.ensemble}") and plan.ensemble.parent == empty_cache / "ensembles"
+    )
     assert plan.seconds > 60 * serving.MINUTES
     assert int(plan.time.split()[0]) % 5 == 0 and 60 * int(plan.time.split()[0]) >= plan.seconds
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no processors can be chosen here")
+def test_a_plan_takes_the_processors_that_this_process_may_use():
+    """taskset, a batch system: fewer than the machine has."""
+    held = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, [min(held)])
+        assert machine.cores() == 1
+    finally:
+        os.sched_setaffinity(0, held)
+    assert machine.cores() == len(held)
+
+
+@pytest.mark.parametrize("lacking", ["mpiexec", "mpi4py"])
+def test_without_mpi_a_plan_shares_no_work(tmp_path, monkeypatch, lacking):
+    """Its commands, with -j, would end at once."""
+    monkeypatch.setattr(machine, "cores", lambda: 3)
+    if lacking == "mpiexec":
+        monkeypatch.setattr(workers, "mpiexec", lambda: None)
+    else:
+        monkeypatch.setattr(workers, "find_spec", lambda name: None)
+    path = ramp(tmp_path / "ramp.npz")
+    plan = serving.plan(path, recordings.read(path), "izhikevich_slice")
+    assert not any("-j" in words for words in plan.commands)

@@ -45,3 +45,9 @@ def test_dates_tell_how_far_apart_files_are():
 )
 def test_what_is_not_known_is_not_made_up(held):
     assert starts.seconds(sources(*held)) is None
+
+
+def test_files_are_put_in_order_of_time_where_it_is_known():
+    dates = ["2020-01-01T12:00:00", "2020-01-01T11:00:00", "2020-01-02T01:00:00"]
+    assert starts.order(sources(*({"start_s": 1.0, "since": date} for date in dates))) == [1, 0, 2]
+    assert starts.order(sources({"start_s": 1.0, "since": dates[0]}, {"since": dates[1]})) == [0, 1]

@@ -1,0 +1,39 @@
+"""A folder that has its name is whole: it is filled under another one beside it, and gets its name at the end."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from nrn_mlfit.errors import MachineError
+
+
+def check_free(folder: Path):
+    """Refuse a folder that holds anything, before any work is done for it; raises MachineError."""
+    if folder.is_file() or folder.is_dir() and any(folder.iterdir()):
+        raise MachineError(f"{folder}: already there and not empty; name a new folder with -o")
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """A `with` in which a folder is filled: an OSError becomes a sentence for the user."""
+    try:
+        yield
+    except OSError as error:
+        raise MachineError(
+            f"{folder}: cannot be written ({error.strerror or error}); choose another folder or free some space"
+        ) from None
+
+
+@contextlib.contextmanager
+def whole(folder: Path, within: Path | None = None) -> Iterator[Path]:
+    """A path, in a hidden folder beside `folder` or in the folder `within`, that gets the name `folder` at the end of a `with`.
+
+    Where the `with` is left by an error nothing of it stays.
+    """
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=within or folder.parent, prefix=f".{folder.name}-") as scratch:
+            fresh = Path(scratch) / folder.name
+            yield fresh
+            fresh.rename(folder)

@@ -1,0 +1,74 @@
+"""What an ensemble's folder says without its networks: of which cell it is, and which stimulus it knows. Loads no PyTorch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import safetensors
+from safetensors.numpy import load as arrays_from
+
+from nrn_mlfit import textfile
+from nrn_mlfit.errors import EnsembleError, MlfitError
+from nrn_mlfit.learn import shipped
+from nrn_mlfit.stimuli import Protocol
+
+Held = TypeVar("Held")
+FORMAT = "nrn_mlfit ensemble"
+FORMAT_VERSION = 3
+MEND = "copy the whole folder again, or train again"
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """The name of an ensemble's cell and its hash, the stimulus that was trained on, and the number of probes."""
+
+    cell: str
+    cell_hash: str
+    protocol: Protocol
+    probes: int
+
+
+def read(folder: Path) -> Outline:
+    """The outline of the ensemble in `folder`; raises EnsembleError where there is none, or what it needs is damaged."""
+    return whole(folder, _outline)
+
+
+def _outline(folder, held) -> Outline:
+    record = held["record"]
+    return Outline(record.get("cell", ""), record.get("cell_hash", ""), protocol(folder, held), len(held["probes"]))
+
+
+def whole(folder: Path, take: Callable[[Path, dict], Held]) -> Held:
+    """What `take` makes of a folder and its ensemble.json; what goes wrong is said in one sentence, an EnsembleError."""
+    path = folder / "ensemble.json"
+    if not path.is_file():
+        raise EnsembleError(
+            f"{folder}: holds no ensemble (no ensemble.json){_those_shipped()}; train one with `nrn-mlfit train DIR -o {folder}`"
+        )
+    held = textfile.read_json(path, EnsembleError)
+    if held.get("format") != FORMAT or held.get("format_version") != FORMAT_VERSION:
+        raise EnsembleError(
+            f"{path}: is {held.get('format')!r} version {held.get('format_version')!r}, this program reads "
+            f"{FORMAT!r} version {FORMAT_VERSION}; use the version of nrn-mlfit that wrote it"
+        )
+    try:
+        return take(folder, held)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise EnsembleError(f"{path}: damaged ({type(error).__name__}: {error}); {MEND}") from None
+    except MlfitError as error:
+        raise error if isinstance(error, EnsembleError) else EnsembleError(f"{path}: {error}") from None
+
+
+def _those_shipped() -> str:
+    return f"; those that come with nrn_mlfit are {', '.join(shipped.names())}" if shipped.names() else ""
+
+
+def protocol(folder: Path, held: dict) -> Protocol:
+    """The stimulus of an ensemble with that ensemble.json."""
+    path = folder / "stimulus.safetensors"
+    try:
+        arrays = arrays_from(path.read_bytes())
+    except (OSError, safetensors.SafetensorError) as error:
+        raise EnsembleError(f"{path}: cannot be read as safetensors ({error}); {MEND}") from None
+    return Protocol.rebuilt(arrays["currents"], held["dt"], int(arrays["start"]), held["protocol"])
