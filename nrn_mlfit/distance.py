@@ -71,9 +71,8 @@ def _times_apart(ours, theirs) -> float:
         return apart + (ABSENT if ours.size or theirs.size else 0.0)
     late = ours[:both] - theirs[:both]
     # Coarse and fine: far trains are to come nearer, and near ones within what counts as coincident.
-    return (
-        apart + _soft(late[0] / FIRST_MS, FEW) + np.mean(_soft(late / TIME_MS, FEW) + _soft(late / PRECISION_MS, CLOSE))
-    )
+    each = _soft(late / TIME_MS, FEW) + _soft(late / PRECISION_MS, CLOSE)
+    return apart + _soft(late[0] / FIRST_MS, FEW) + float(np.mean(each))
 
 
 def _shapes_apart(ours, theirs) -> float:

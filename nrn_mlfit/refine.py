@@ -42,19 +42,17 @@ def refined(
     """
     model = cells.load(ensemble.cell_folder).under(*ensemble.protocol.rescaled_to(recording.currents).stimuli)
     target = Target.of(recording)
-    meter, done = progress.Meter(simulations, "simulations", report), 0
 
     def far(unit):
         """The distances (n,) of sets (n, K); those that fail are as far as can be."""
-        nonlocal done
         distances, status = batch.run(model.space.to_phys(unit), reduce=lambda volts: (_all_far(target, volts),))
-        done += len(unit)
-        meter.at(done)
         return np.where(status == Status.OK, distances, target.largest())
 
     start = np.clip([value.unit_par for value in found.values], -1.0, 1.0)
     with Batch(model, report=report) as batch:
-        best, first, nearest = _search(far, start, _steps(found), simulations, seed)
+        first = float(far(start[None])[0])
+        meter = progress.Meter(simulations - 1, "simulations", report)
+        best, nearest, done = _search(far, (start, first), _steps(found), (simulations, seed), meter)
     if nearest >= target.largest():
         raise FitError(
             f"{recording.name}: no cell near the ensemble's answer gives a sound trace; fit without --refine"
@@ -78,25 +76,23 @@ def _steps(found):
     return np.clip(half, NEAREST, FARTHEST)
 
 
-def _search(far, start, steps, simulations, seed):
-    """The nearest set (K,) of `simulations`, the distance of the start, and its own."""
+def _search(far, begin, steps, asked, meter):
+    """The nearest set (K,), its distance, and how many were simulated; `begin` is the first one and its distance."""
     from cma import CMAEvolutionStrategy  # here: it takes a second to load, and most fits do without
 
-    first = float(far(start[None])[0])
-    best, nearest, left = start, first, simulations - 1
+    (best, nearest), (simulations, seed), done = begin, asked, 1
     numbers = np.random.default_rng(seed)
     options = {"popsize": AT_ONCE, "bounds": [-1, 1], "CMA_stds": list(steps), "verbose": -9}
-    options |= {
-        "seed": np.nan,
-        "randn": lambda *shape: numbers.standard_normal(shape),
-    }  # not numpy's own, which is others', too
-    strategy = CMAEvolutionStrategy(list(start), 1.0, options)
-    while left > 0 and not strategy.stop():
-        asked = np.array(strategy.ask())[:left]
-        distances = far(asked)
-        left -= len(asked)
+    # Numbers of its own in place of numpy's, which are others', too.
+    options |= {"seed": np.nan, "randn": lambda *shape: numbers.standard_normal(shape)}
+    strategy = CMAEvolutionStrategy(list(best), 1.0, options)
+    while done < simulations and not strategy.stop():
+        sets = np.array(strategy.ask())[: simulations - done]
+        distances = far(sets)
+        done += len(sets)
+        meter.at(done - 1)
         if distances.min() < nearest:
-            best, nearest = asked[distances.argmin()], float(distances.min())
-        if len(asked) == AT_ONCE:
-            strategy.tell(list(asked), distances.tolist())
-    return best, first, nearest
+            best, nearest = sets[distances.argmin()], float(distances.min())
+        if len(sets) == AT_ONCE:
+            strategy.tell(list(sets), distances.tolist())
+    return best, nearest, done

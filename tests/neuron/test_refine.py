@@ -100,3 +100,18 @@ def test_without_a_sound_trace_it_says_so(astray, ensemble, recording, monkeypat
         FitError, match="simulated: no cell near the ensemble's answer gives a sound trace; fit without --refine"
     ):
         refined(astray, ensemble, recording, 60)
+
+
+def test_the_command_line_shows_both_and_the_page_tells_of_it(recording, command, tmp_path):
+    recording.save(tmp_path / "trace.npz")
+    done = command("fit", tmp_path / "trace.npz", "-e", "izhikevich", "--refine", 60, "-o", tmp_path / "fit")
+    assert done.returncode == 0, done.stderr
+    said = "".join(line for line in (done.stdout + done.stderr).splitlines(True) if "simulations," not in line)
+    assert said.splitlines()[0].split()[:4] == ["parameter", "value", "ensemble", "68%"]
+    assert "values: those of the nearest of 60 cells, searched on from the ensemble's answer" in said
+    found = fit.load(tmp_path / "fit" / "fit.json")
+    assert found.provenance["search"]["simulations"] == 60
+    assert command("report", tmp_path / "fit").returncode == 0
+    page = (tmp_path / "fit" / "report.html").read_text()
+    assert "Values: those of the nearest of 60 cells" in page
+    assert page.count("<small>ensemble: ") == len(TRUTH)
