@@ -21,7 +21,7 @@ from nrn_mlfit.parameters import Fixed, Parameter, ParameterSpace
 from nrn_mlfit.places import is_site, is_target, place
 from nrn_mlfit.stimuli import Protocol, Stimulus
 
-SHIPPED = ("mainen", "ball_two_sticks", "izhikevich", "mainen_slice", "izhikevich_slice")
+SHIPPED = ("mainen", "ball_two_sticks", "izhikevich", "mainen_slice", "mainen_wide", "izhikevich_slice")
 KEYS = {
     *("name", "hoc", "template", "mod", "files", "celsius", "v_init", "dt", "current_gain"),
     *("probes", "inject", "stimulus", "geometry", "parameters", "fixed"),

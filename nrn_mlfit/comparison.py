@@ -71,7 +71,7 @@ def compare(recording: Recording, simulated, current_unit: str = "nA") -> Compar
     recorded, dt = recording.volts, recording.dt
     pairs = [(spike_times(a, dt), spike_times(b, dt)) for a, b in zip(recorded[0], simulated[0], strict=True)]
     close = [coincidence(a, b, recording.duration, PRECISION_MS) for a, b in pairs]
-    between = _rms_between(recorded, simulated, dt, pairs)
+    between = rms_between(recorded, simulated, dt, pairs)
     noise = quality.measured(recording).noise_mv or 0.0
     return Comparison(
         rms=_rms(recorded - simulated),
@@ -103,8 +103,9 @@ def _silent(count, name) -> str:
     return f"{name} has {f'{count} spikes' if count > 1 else 'a spike' if count else 'none'}"
 
 
-def _rms_between(recorded, simulated, dt, pairs) -> float | None:
-    """The rms difference (P, S, T) of the samples that are far from every spike of either trace."""
+def rms_between(recorded, simulated, dt, pairs) -> float | None:
+    """The rms difference in mV of those samples of two traces (P, S, T) that are far from every spike of either, None where they
+    are too few; `pairs` are the spike times of both, one pair a stimulus."""
     time = dt * np.arange(recorded.shape[-1])
     far = np.ones(recorded.shape[1:], bool)
     for s, pair in enumerate(pairs):

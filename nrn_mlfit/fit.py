@@ -28,8 +28,9 @@ class Value:
 
     lo68 .. hi68 and lo90 .. hi90 hold the true value of 68 and 90 % of the simulated cells that no network had learned from:
     where they fill the range, the parameter was not learned. `spread` is the standard deviation over the members,
-    `unit_par` the raw answer, in which the range is [-1, 1]; `truth` is known for simulated traces only. `scale`, linear
-    or log, is how the parameter was drawn from its range.
+    `unit_par` the raw answer, in which the range is [-1, 1]; `truth` is known for simulated traces only. `answer` is the
+    ensemble's value where a search went on from it (refine.py). `scale`, linear or log, is how the parameter was drawn from
+    its range.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Value:
     unit: str
     unit_par: float
     truth: float | None = None
+    answer: float | None = None
     scale: str = "linear"
 
     @property
@@ -79,6 +81,17 @@ class Fit:
     def text(self) -> str:
         """As fit.json holds it."""
         return textfile.to_json({"format_version": FORMAT_VERSION, "verdict": self.verdict, **asdict(self)})
+
+    @property
+    def searched(self) -> str:
+        """How its values were searched for; empty where they are the ensemble's answer."""
+        if not (search := self.provenance.get("search")):
+            return ""
+        before, after = search["distance"]
+        return (
+            f"values: those of the nearest of {search['simulations']} cells, searched on from the ensemble's answer; distance "
+            f"from the recording {before:.3g} for that, {after:.3g} for the nearest"
+        )
 
     def save(self, path: Path):
         textfile.write_atomic(path, self.text)

@@ -220,20 +220,26 @@ def picture(path: Path, found: Fit, recording: Recording, simulated, compared: C
         current_unit=found.provenance["simulation"]["current_unit"],
         values=[asdict(v) for v in found.values],
         verdict=found.verdict,
-        numbers={"warnings": found.warnings, "disagreement": compared.warning(), "comparison": compared.closeness()},
+        numbers={
+            "warnings": found.warnings,
+            "disagreement": compared.warning(),
+            "comparison": [*filter(None, [found.searched]), *compared.closeness()],
+        },
     )
 
 
 def table(result: Result) -> list[str]:
     """The fit as lines of a table: name, value, spread, range, and the truth where it is known."""
     known = any(v.truth is not None for v in result.fit.values)
-    columns = ["value", "68% from", "to", "90% from", "to"]
+    searched = bool(result.fit.searched)
+    columns = ["value", *["ensemble"] * searched, "68% from", "to", "90% from", "to"]
     head = f"{'parameter':<11}" + "".join(f"{c:>12}" for c in columns) + f"  {'range':<18}{'unit':<11}"
     lines = [(head + ("truth, error in % of range" if known else "")).rstrip()]
     for v in result.fit.values:
         span = f"{v.low:g} .. {v.high:g}"
         truth = f"{v.truth:.4g} ({v.error:+.1f}%)" if v.truth is not None else ""
-        numbers = "".join(f"{x:>12.4g}" for x in (v.value, v.lo68, v.hi68, v.lo90, v.hi90))
+        shown = (v.value, *[v.answer] * searched, v.lo68, v.hi68, v.lo90, v.hi90)
+        numbers = "".join(f"{x:>12.4g}" for x in shown)
         lines.append(f"{v.name:<11}{numbers}  {span:<18}{v.unit:<11}{truth}".rstrip())
     known = result.fit.provenance.get("fixed", {})
     return lines + [f"{name:<11}{value:>12.4g}  given, not fitted" for name, value in known.items()]

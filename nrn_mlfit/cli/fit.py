@@ -35,8 +35,14 @@ SPAN = f"{NUMBER}(-{NUMBER})?"
     help="Only by an ensemble of this cell (name or cell file), which --train makes where there is none  [default: of any cell; "
     "--train makes one of mainen_slice]",
 )
+@click.option(
+    "--refine",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Search on from the ensemble's answer: the nearest of so many simulated cells, such as 2000.",
+)
 @reading_options
-def fit(recording, ensemble, output, sweep, one_cell, stimulus, train, cell, reading):
+def fit(recording, ensemble, output, sweep, one_cell, stimulus, train, cell, refine, reading):
     """Fit RECORDING: parameters with their spread, a verdict, and files that open in NEURON.
 
     RECORDING is an ABF, NWB, Igor, HDF5, npz, CSV or TXT file, a shard of simulated traces, or a folder of such files. The
@@ -52,9 +58,13 @@ def fit(recording, ensemble, output, sweep, one_cell, stimulus, train, cell, rea
     by --train, then that which comes with nrn_mlfit. The one that is taken is named, and so are the others. Where none knows the
     stimulus, the commands that make one are said, with the time they take on this machine.
 
+    The ensemble's answer is the mean over all cells that could have given the trace, and need not be one of them. --refine
+    simulates cells around it and gives the values of that whose trace comes nearest; intervals and verdict stay the ensemble's.
+
     \b
     Examples:
       nrn-mlfit fit cell7.abf --sweep 9 -o fits/cell7
+      nrn-mlfit fit cell7.abf --sweep 9 --refine 2000 -o fits/cell7-nearest
       nrn-mlfit fit ramp.abf --sweep 2 --train -o fits/ramp
       nrn-mlfit fit cell7.abf --sweep all -o fits/series
       nrn-mlfit fit sweep.npz -e ensembles/mainen -o fits/cell7
@@ -71,15 +81,15 @@ def fit(recording, ensemble, output, sweep, one_cell, stimulus, train, cell, rea
     wish = ensemble, reading, train, cell
     if recording.is_dir():
         files = recordings.read_folder(recording, asked, reading)
-        return _several(recording, files, asked != [], wish, stimulus, output, one_cell)
+        return _several(recording, files, asked != [], wish, stimulus, output, refine, one_cell)
     if one_cell:
         raise RecordingError(f"--one-cell: is for a folder of files, and {recording.name} is none; leave it out")
     if isinstance(asked, list):
         held = recordings.read_some(recording, asked, reading)
-        return _several(recording, held, asked != [], wish, stimulus, output)
+        return _several(recording, held, asked != [], wish, stimulus, output, refine)
     whole = recordings.read(recording, asked, reading)
     folder, about = _ensemble([whole], *wish)
-    _one(folder, _piece(about, whole, stimulus), output)
+    _one(folder, _piece(about, whole, stimulus), output, refine)
 
 
 def _asked(sweep) -> int | list[range] | None:
@@ -96,7 +106,7 @@ def _asked(sweep) -> int | list[range] | None:
     return spans
 
 
-def _several(path, held, named, wish, stimulus, output, one_cell=True):
+def _several(path, held, named, wish, stimulus, output, refine, one_cell=True):
     """Fit several sweeps of a file, or the files of a folder; those that cannot be fitted are named, and left out."""
     from nrn_mlfit import series
 
@@ -107,7 +117,8 @@ def _several(path, held, named, wish, stimulus, output, one_cell=True):
         pieces = _each(kept, lambda whole: _piece(about, whole, stimulus), left)
     _check_some(path, pieces, left)
     networks = _loaded(folder)
-    fits = _each(series.in_time(pieces) if one_cell else pieces, lambda piece: (piece, _fit(networks, piece)), left)
+    ordered = series.in_time(pieces) if one_cell else pieces
+    fits = _each(ordered, lambda piece: (piece, _fit(networks, piece, refine)), left)
     _check_some(path, fits, left)
     for key, why in sorted(left.items()):
         say(f"{series.called(key)} is left out: {why}")
@@ -220,18 +231,21 @@ def _loaded(folder):
     return Ensemble.load(folder)
 
 
-def _fit(ensemble, piece):
+def _fit(ensemble, piece, simulations):
     from nrn_mlfit import fit as fits
+    from nrn_mlfit.refine import refined
 
     found = fits.fit_recording(ensemble, piece)
+    if simulations:
+        found = refined(found, ensemble, piece, simulations, report=say)
     return replace(found, provenance={**found.provenance, "command": command_line()})
 
 
-def _one(folder, piece, output):
+def _one(folder, piece, output, refine):
     from nrn_mlfit import results
 
     held = _loaded(folder)
-    _print(results.write(_fit(held, piece), held, piece, output), piece.warnings)
+    _print(results.write(_fit(held, piece, refine), held, piece, output), piece.warnings)
 
 
 def _print(result, of_the_recording):
@@ -242,6 +256,7 @@ def _print(result, of_the_recording):
     say(f"verdict: {result.fit.verdict}")
     for line in [
         *result.fit.warnings,
+        *filter(None, [result.fit.searched]),
         *result.comparison.lines(),
         *(f"recording: {said}" for said in of_the_recording),
     ]:

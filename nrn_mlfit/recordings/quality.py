@@ -34,7 +34,8 @@ HEIGHT_SHARE, WIDTH_SHARE = 0.2, 0.3  # own
 class Quality:
     """Figures of one sweep; None where it does not tell.
 
-    rest_mv: median before the stimulus, under holding_pa. noise_mv: rms within 1.5 ms. slow_noise_mv: rms within 500 ms.
+    rest_mv: median before the stimulus, under holding_pa. noise_mv: rms within 1.5 ms; by second differences where the stimulus
+    fills the sweep. slow_noise_mv: rms within 500 ms.
     drift_mv: after minus before. noise_jump: noisiest over quietest 100 ms. spike_*: of the first spike. *_drift: last over
     first spike of the sweep, minus 1. bridge_mohm, input_resistance_mohm, tau_ms: `passive`. clipped: spikes with flat tops.
     missing_ms: the longest run of equal samples in a noisy trace.
@@ -76,7 +77,7 @@ def measured(recording: Recording) -> Quality:
     return Quality(
         rest_mv=float(np.median(shown if shown.size else volts)),
         holding_pa=None if current is None or not before else 1e3 * float(np.median(current[before])),
-        noise_mv=_noise(shown if shown.size else volts, dt),
+        noise_mv=_noise(shown, dt) if shown.size or volts.size < 3 else _quiet_noise(volts),
         slow_noise_mv=_slow_noise(shown, dt),
         drift_mv=_drift(volts, dt, before, after),
         noise_jump=float(fast.max() / fast.min()) if fast.size > 1 and fast.min() > 0 else None,

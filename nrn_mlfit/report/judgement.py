@@ -72,9 +72,16 @@ def _row(value, r2, known):
     ends = tag("span", number(value.low), class_="end"), tag("span", number(value.high), class_="end")
     bar = tag("div", ends[0], range_bar(value), ends[1], class_="inrange")
     name = join([value.name, " ", tag("small", value.unit)])
-    row = [name, fixed(value.value, spread), f"{low68} to {high68}", f"{low90} to {high90}", bar]
+    row = [name, _value(value, spread), f"{low68} to {high68}", f"{low90} to {high90}", bar]
     row += [_constrained(value, r2)]
     return row + ([_truth(value, spread)] if known else [])
+
+
+def _value(value, spread) -> Html | str:
+    """The value, and where a search went on from the ensemble's answer, that."""
+    if value.answer is None:
+        return fixed(value.value, spread)
+    return join([fixed(value.value, spread), " ", tag("small", f"ensemble: {fixed(value.answer, spread)}")])
 
 
 def _truth(value, spread) -> str:

@@ -98,7 +98,8 @@ def _verdict(shown) -> Html:
     apart = [tag("p", "\N{WARNING SIGN} ", line, class_="apart") for line in found.warning()]
     known = "" if judgement.is_known(fit) else paragraphs(judgement.NO_GUARANTEE)
     mark = tag("span", "\N{WARNING SIGN}" if fit.warnings else "\N{CHECK MARK}", aria_hidden="true")
-    held = [tag("p", mark, " ", head, class_="headline"), *apart, why, paragraphs(again), known]
+    searched = paragraphs(f"{fit.searched[0].upper()}{fit.searched[1:]}.") if fit.searched else ""
+    held = [tag("p", mark, " ", head, class_="headline"), *apart, why, paragraphs(again), searched, known]
     return tag("div", *held, class_="verdict bad" if fit.warnings else "verdict good")
 
 

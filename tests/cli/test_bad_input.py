@@ -59,7 +59,7 @@ def sentence(done, output=None):
 def test_an_unknown_cell(command, tmp_path):
     done = command("simulate", "purkinje", "-n", 5, "-o", tmp_path / "out")
     assert sentence(done, tmp_path / "out") == (
-        "no cell is called 'purkinje'; there are mainen, ball_two_sticks, izhikevich, mainen_slice, "
+        "no cell is called 'purkinje'; there are mainen, ball_two_sticks, izhikevich, mainen_slice, mainen_wide, "
         "izhikevich_slice, or give the path of a cell file"
     )
 

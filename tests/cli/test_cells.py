@@ -75,7 +75,7 @@ def test_an_unknown_cell_names_those_there_are():
     with pytest.raises(MlfitError) as error:
         run("show", "pyramid")
     assert str(error.value) == (
-        "no cell is called 'pyramid'; there are mainen, ball_two_sticks, izhikevich, mainen_slice, "
+        "no cell is called 'pyramid'; there are mainen, ball_two_sticks, izhikevich, mainen_slice, mainen_wide, "
         "izhikevich_slice, or give the path of a cell file"
     )
 

@@ -60,7 +60,7 @@ def assert_agree(engine, sets, precision="double"):
 
 SHIPPED_SETS = [
     *(("izhikevich", 12), ("ball_two_sticks", 6), ("mainen", 3)),
-    *(("mainen_slice", 3), ("izhikevich_slice", 12)),
+    *(("mainen_slice", 3), ("mainen_wide", 3), ("izhikevich_slice", 12)),
 ]
 
 

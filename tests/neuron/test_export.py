@@ -15,7 +15,15 @@ from nrn_mlfit.simulator import Session, load_cell
 from nrn_mlfit.simulator.mechanisms import nrnivmodl
 
 BIN = Path(sys.executable).parent
-NAMES = ("izhikevich", "ball_two_sticks", "mainen", "mainen_slice", "izhikevich_slice", "mainen at 34 degC")
+NAMES = (
+    "izhikevich",
+    "ball_two_sticks",
+    "mainen",
+    "mainen_slice",
+    "mainen_wide",
+    "izhikevich_slice",
+    "mainen at 34 degC",
+)
 
 
 def fit_of(model, values, name="test"):

@@ -14,6 +14,7 @@ SPIKES = {  # how each script's cell shows that it spiked
     "ball_two_sticks": "print apc.n",
     "izhikevich": "print volts.max()",
     "mainen_slice": "print apc.n",
+    "mainen_wide": "print apc.n",
     "izhikevich_slice": "print volts.max()",
 }
 

@@ -194,6 +194,14 @@ def test_drift_is_the_end_against_the_baseline(drift, fails):
         assert quality.failures(found, "ramp") == ()  # the membrane has not come back there
 
 
+def test_the_voltage_under_a_stimulus_that_fills_the_sweep_is_no_noise():
+    """A sine of 60 Hz and 20 mV with spikes on it, in 0.05 mV of noise."""
+    time = DT * np.arange(20_000)
+    spikes = 100 * np.exp(-0.5 * (((time + 5) % 50 - 25) / 0.4) ** 2)
+    volts = -60 + 20 * np.sin(2 * np.pi * 0.06 * time) + spikes + 0.05 * white(time.size)
+    assert figures(volts, 0.1 * np.sin(2 * np.pi * 0.06 * time + 0.3)).noise_mv == approx(0.05, rel=0.3)
+
+
 def test_noise_slow_noise_and_a_jump_of_the_noise():
     current = command(-0.05, delay=500, total=2500)
     volts = passive(current)

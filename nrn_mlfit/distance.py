@@ -1,0 +1,98 @@
+"""How far a trace lies from a recorded one, as a number that falls while the two become alike. P probes, S stimuli, T samples.
+
+Spike counts and times, shapes of spikes and the voltage between them, each in units of an error that matters, as features are
+weighed in searches for models of neurons (Druckmann et al., Front. Neurosci. 1:7, 2007; there the unit is what repeats differ
+by, which one sweep does not tell). Squares are summed up; each levels off at some units, so that a trace which is wrong in one
+thing can still be better or worse in the others.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nrn_mlfit.comparison import PRECISION_MS, rms_between
+from nrn_mlfit.recordings import Recording
+from nrn_mlfit.recordings.spike_shapes import spikes
+from nrn_mlfit.spikes import spike_times
+
+COUNT_SHARE = 1 / 8  # of the recorded count, and at least one spike
+TIME_MS, FIRST_MS = 8.0, 5.0
+BETWEEN_MV = 3.0
+SHAPE = np.array([5.0, 0.25, 4.0, 4.0, 5.0, 0.25])  # mV, ms: of _shape's columns
+CLOSE, FEW, MANY = 2.0, 4.0, 7.0  # units at which a square has come to half of what it can be
+ABSENT = 2 * FEW**2 + CLOSE**2  # of times that only one of two traces has
+TROUGH_MS = 30.0  # after a spike that none follows
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A recording and what of its spikes a trace is compared with."""
+
+    recording: Recording
+    times: list
+    shapes: list
+
+    @classmethod
+    def of(cls, recording: Recording) -> "Target":
+        first = recording.volts[0]
+        times = [spike_times(volts, recording.dt) for volts in first]
+        return cls(recording, times, [_shape(volts, recording.dt) for volts in first])
+
+    def distance(self, volts) -> float:
+        """How far a trace (P, S, T) in mV lies from the recording, the mean over its stimuli: 0 for the same trace, and 1 for
+        each thing that is off by one unit; largest() at most, which is also that of one that is not finite."""
+        if not np.isfinite(volts).all():
+            return self.largest()
+        dt = self.recording.dt
+        pairs = [(ours, spike_times(trace, dt)) for ours, trace in zip(self.times, volts[0], strict=True)]
+        spiking = [
+            _times_apart(*pair) + _shapes_apart(shape, _shape(trace, dt))
+            for pair, shape, trace in zip(pairs, self.shapes, volts[0], strict=True)
+        ]
+        between = rms_between(self.recording.volts, volts, dt, pairs)
+        return float(np.mean(spiking) + (0.0 if between is None else _soft(between / BETWEEN_MV, MANY)))
+
+    def largest(self) -> float:
+        """What no trace exceeds."""
+        return 2 * MANY**2 + ABSENT + FEW**2 * len(SHAPE)
+
+
+def _soft(units, half) -> float:
+    """The square of `units` while they are few, half of half**2 at `half`, less than half**2 always."""
+    square = np.square(units)
+    return half**2 * square / (half**2 + square)
+
+
+def _times_apart(ours, theirs) -> float:
+    """Of two spike trains: the count, the first spike, and the k-th beside the k-th."""
+    apart = _soft((ours.size - theirs.size) / max(1.0, COUNT_SHARE * ours.size), MANY)
+    both = min(ours.size, theirs.size)
+    if not both:
+        return apart + (ABSENT if ours.size or theirs.size else 0.0)
+    late = ours[:both] - theirs[:both]
+    # Coarse and fine: far trains are to come nearer, and near ones within what counts as coincident.
+    each = _soft(late / TIME_MS, FEW) + _soft(late / PRECISION_MS, CLOSE)
+    return apart + _soft(late[0] / FIRST_MS, FEW) + float(np.mean(each))
+
+
+def _shapes_apart(ours, theirs) -> float:
+    if ours is None:  # nothing to compare with
+        return 0.0
+    if theirs is None:
+        return FEW**2 * len(SHAPE)
+    return float(np.sum(_soft((ours - theirs) / SHAPE, FEW)))
+
+
+def _shape(volts, dt):
+    """Peak (mV), width at half height (ms), onset (mV) and the lowest voltage after a spike (mV), medians over the whole spikes
+    of a trace (T,); peak and width of the first. None without one."""
+    found = spikes(volts, dt)
+    if not found:
+        return None
+    tops = [spike.top for spike in found]
+    ends = [*tops[1:], min(len(volts), tops[-1] + round(TROUGH_MS / dt))]
+    troughs = [volts[top : max(end, top + 1)].min() for top, end in zip(tops, ends, strict=True)]
+    peaks, widths = volts[tops], [spike.width for spike in found]
+    onsets = peaks - [spike.height for spike in found]
+    medians = [np.median(column) for column in (peaks, widths, onsets, troughs)]
+    return np.array([*medians, peaks[0], widths[0]], float)
