@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -207,7 +208,10 @@ def test_a_series_that_the_ensemble_does_not_serve_is_refused(command, tmp_path)
     assert "ramp.npz: no sweep of it can be fitted; sweep 0: its current is not the ensemble's stimulus" in done.stderr
 
 
-def test_all_leaves_out_what_fails_its_checks(command, series, tmp_path):
-    """The baseline of these cells spikes: noise, to the quality checks."""
-    done = command("fit", series, "--sweep", "all", "-e", "izhikevich", "-o", tmp_path / "fits")
+def test_all_leaves_out_what_fails_its_checks(command, izhikevich_run, tmp_path):
+    """A sweep in noise of 1 mV."""
+    row = recordings.read(izhikevich_run / "shard-0000000000.h5", 0)
+    noise = np.random.default_rng(5).standard_normal(row.volts.shape)
+    replace(row, volts=row.volts + noise).save(tmp_path / "noisy.npz")
+    done = command("fit", tmp_path / "noisy.npz", "--sweep", "all", "-e", "izhikevich", "-o", tmp_path / "fits")
     assert done.returncode == 2 and "not good enough to fit, unless it is named by its number: noise of" in done.stderr
