@@ -21,7 +21,7 @@ BETWEEN_MV = 3.0
 SHAPE = np.array([5.0, 0.25, 4.0, 4.0, 5.0, 0.25])  # mV, ms: of _shape's columns
 CLOSE, FEW, MANY = 2.0, 4.0, 7.0  # units at which a square has come to half of what it can be
 ABSENT = 2 * FEW**2 + CLOSE**2  # of times that only one of two traces has
-TROUGH_MS = 30.0  # after a spike that none follows
+TROUGH_MS = 30.0  # after a spike, or until the next one
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +39,8 @@ class Target:
         return cls(recording, times, [_shape(volts, recording.dt) for volts in first])
 
     def distance(self, volts) -> float:
-        """How far a trace (P, S, T) in mV lies from the recording, the mean over its stimuli: 0 for the same trace, and 1 for
-        each thing that is off by one unit; largest() at most, which is also that of one that is not finite."""
+        """How far a trace (P, S, T) in mV lies from the recording: 0 for the same trace, about 1 for each thing that is off by a
+        unit (of spikes the mean over the stimuli); largest() at most, which is also that of one that is not finite."""
         if not np.isfinite(volts).all():
             return self.largest()
         dt = self.recording.dt
@@ -49,8 +49,17 @@ class Target:
             _times_apart(*pair) + _shapes_apart(shape, _shape(trace, dt))
             for pair, shape, trace in zip(pairs, self.shapes, volts[0], strict=True)
         ]
-        between = rms_between(self.recording.volts, volts, dt, pairs)
-        return float(np.mean(spiking) + (0.0 if between is None else _soft(between / BETWEEN_MV, MANY)))
+        return float(np.mean(spiking) + self._between(volts, pairs))
+
+    def _between(self, volts, pairs) -> float:
+        """Of the voltage far from spikes. A trace that spikes so often that nothing is left of it there is as far as can be,
+        unless the recording does so, too."""
+        recorded, dt = self.recording.volts, self.recording.dt
+        between = rms_between(recorded, volts, dt, pairs)
+        if between is not None:
+            return _soft(between / BETWEEN_MV, MANY)
+        alone = rms_between(recorded, recorded, dt, [(ours, ours) for ours, _ in pairs])
+        return 0.0 if alone is None else MANY**2
 
     def largest(self) -> float:
         """What no trace exceeds."""
@@ -90,7 +99,7 @@ def _shape(volts, dt):
     if not found:
         return None
     tops = [spike.top for spike in found]
-    ends = [*tops[1:], min(len(volts), tops[-1] + round(TROUGH_MS / dt))]
+    ends = np.minimum([*tops[1:], len(volts)], np.add(tops, round(TROUGH_MS / dt)))
     troughs = [volts[top : max(end, top + 1)].min() for top, end in zip(tops, ends, strict=True)]
     peaks, widths = volts[tops], [spike.width for spike in found]
     onsets = peaks - [spike.height for spike in found]

@@ -90,7 +90,7 @@ class Fit:
         before, after = search["distance"]
         return (
             f"values: those of the nearest of {search['simulations']} cells, searched on from the ensemble's answer; distance "
-            f"from the recording {before:.3g} for that, {after:.3g} for the nearest"
+            f"from the recording {before:.3g} for that, {after:.3g} for the nearest; intervals and verdict are the ensemble's"
         )
 
     def save(self, path: Path):

@@ -5,7 +5,7 @@ together, that mean need not be one of these cells, and its own trace may be ano
 evolution strategy: a tutorial, arXiv 1604.00772), by the package `cma`, in unit parameters, within the ranges.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nrn_mlfit.learn import Ensemble
     from nrn_mlfit.recordings import Recording
 
-AT_ONCE = 32  # cells of a generation: some for every lane of two cores
+AT_ONCE = 64  # cells of a generation: the 32 lanes of two cores
 NEAREST, FARTHEST = 0.1, 0.5  # standard deviations of the first generation, in unit parameters
 
 
@@ -33,12 +33,12 @@ def refined(
     seed: int = 1,
     report: progress.Report = progress.silent,
 ) -> Fit:
-    """The fit with the values of that cell, among `simulations` in all, whose trace is the nearest to the recording.
+    """The fit with the values of that cell, among up to `simulations`, whose trace is the nearest to the recording.
 
     The first one is the ensemble's answer, which each value keeps as `answer`; intervals, verdict and signals stay the
     ensemble's. `provenance` gets `search`: simulations, seed, and the distance of the first and of the nearest cell.
 
-    Raises FitError where no cell of the first generation gives a sound trace, and what the construction of the cell raises.
+    Raises FitError where none of them gives a sound trace, and what the construction of the cell raises.
     """
     model = cells.load(ensemble.cell_folder).under(*ensemble.protocol.rescaled_to(recording.currents).stimuli)
     target = Target.of(recording)
@@ -50,15 +50,13 @@ def refined(
 
     start = np.clip([value.unit_par for value in found.values], -1.0, 1.0)
     with Batch(model, report=report) as batch:
-        first = float(far(start[None])[0])
-        meter = progress.Meter(simulations - 1, "simulations", report)
-        best, nearest, done = _search(far, (start, first), _steps(found), (simulations, seed), meter)
-    if nearest >= target.largest():
+        tried = _search(far, start, _steps(found), (simulations, seed), report)
+    if tried.nearest >= target.largest():
         raise FitError(
             f"{recording.name}: no cell near the ensemble's answer gives a sound trace; fit without --refine"
         )
-    kept = zip(found.values, model.space.to_phys(best[None])[0], strict=True)
-    told = {"simulations": done, "seed": seed, "distance": [first, nearest]}
+    kept = zip(found.values, model.space.to_phys(tried.best[None])[0], strict=True)
+    told = {"simulations": tried.count, "seed": seed, "distance": [tried.first, tried.nearest]}
     return replace(
         found,
         values=tuple(replace(value, value=float(number), answer=value.value) for value, number in kept),
@@ -76,23 +74,49 @@ def _steps(found):
     return np.clip(half, NEAREST, FARTHEST)
 
 
-def _search(far, begin, steps, asked, meter):
-    """The nearest set (K,), its distance, and how many were simulated; `begin` is the first one and its distance."""
+@dataclass(eq=False)
+class _Tried:
+    """The nearest set (K,), its distance and that of the first one, and how many were simulated."""
+
+    best: np.ndarray
+    nearest: float = np.inf
+    first: float = np.inf
+    count: int = 0
+
+    def add(self, sets, distances):
+        if not self.count:
+            self.first = float(distances[0])
+        self.count += len(sets)
+        if distances.min() < self.nearest:
+            self.best, self.nearest = sets[distances.argmin()], float(distances.min())
+
+
+def _search(far, start, steps, asked, report) -> _Tried:
+    """Go down `far` from the set `start` (K,), which is the first of the first generation."""
     from cma import CMAEvolutionStrategy  # here: it takes a second to load, and most fits do without
 
-    (best, nearest), (simulations, seed), done = begin, asked, 1
-    numbers = np.random.default_rng(seed)
-    options = {"popsize": AT_ONCE, "bounds": [-1, 1], "CMA_stds": list(steps), "verbose": -9}
-    # Numbers of its own in place of numpy's, which are others', too.
-    options |= {"seed": np.nan, "randn": lambda *shape: numbers.standard_normal(shape)}
-    strategy = CMAEvolutionStrategy(list(best), 1.0, options)
-    while done < simulations and not strategy.stop():
-        sets = np.array(strategy.ask())[: simulations - done]
-        distances = far(sets)
-        done += len(sets)
-        meter.at(done - 1)
-        if distances.min() < nearest:
-            best, nearest = sets[distances.argmin()], float(distances.min())
+    (simulations, seed), tried = asked, _Tried(start)
+    strategy = CMAEvolutionStrategy(list(_padded(start)), 1.0, _options(_padded(steps), seed))
+    meter = progress.Meter(simulations, "simulations", report)
+    while tried.count < simulations and not strategy.stop():
+        sets = np.array(strategy.ask())[: simulations - tried.count]
+        if not tried.count:
+            sets[0] = _padded(start)
+        distances = far(sets[:, : len(start)])
+        tried.add(sets[:, : len(start)], distances)
+        meter.at(tried.count)
         if len(sets) == AT_ONCE:
             strategy.tell(list(sets), distances.tolist())
-    return best, nearest, done
+    return tried
+
+
+def _padded(row):
+    """A row (K,), with a second number that means nothing if K is 1: `cma` knows no single one."""
+    return row if len(row) > 1 else np.append(row, 0.5)
+
+
+def _options(steps, seed) -> dict:
+    """For `cma`: quiet, no file of settings of the folder that one is in, and numbers of its own in place of numpy's."""
+    numbers = np.random.default_rng(seed)
+    held = {"popsize": AT_ONCE, "bounds": [-1, 1], "CMA_stds": list(steps), "verbose": -9, "signals_filename": None}
+    return held | {"seed": np.nan, "randn": lambda *shape: numbers.standard_normal(shape)}

@@ -33,8 +33,8 @@ class Checkpoints:
         Gives the numbers of threads that it was and is trained with, the first one first: with another one it goes on, but
         not to the same bits.
 
-        Raises EnsembleError where it holds another one, or the ensemble is there, ShardError where another process has
-        taken it.
+        Raises EnsembleError where it holds another one, MachineError where the ensemble is there, ShardError where another
+        process has taken it.
         """
         alone.callback(self._leave)  # once the lock is gone
         alone.enter_context(claim.held(self.folder))

@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from nrn_mlfit.errors import EnsembleError, ShardError
+from nrn_mlfit.errors import EnsembleError, MachineError, ShardError
 from nrn_mlfit.learn.checkpoint import Checkpoints
 
 
@@ -62,7 +62,7 @@ def test_one_that_is_ending_still_holds_the_folder(checkpoints):
 def test_who_comes_when_the_ensemble_is_there_does_not_train_it_again(checkpoints, tmp_path):
     (tmp_path / "ensemble").mkdir()
     (tmp_path / "ensemble" / "ensemble.json").write_text("{}")
-    with pytest.raises(EnsembleError, match="already there and not empty"), ExitStack() as alone:
+    with pytest.raises(MachineError, match="already there and not empty"), ExitStack() as alone:
         checkpoints.begin({}, 1, alone)
     assert files(tmp_path) == ["ensemble"]
 

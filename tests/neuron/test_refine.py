@@ -10,6 +10,7 @@ from nrn_mlfit.errors import FitError
 from nrn_mlfit.learn import Ensemble
 from nrn_mlfit.recordings import Recording
 from nrn_mlfit.refine import refined
+from nrn_mlfit.shards import Status
 from nrn_mlfit.simulator.batch import simulate_sets
 
 TRUTH = {"a": 0.035, "b": 0.22, "c": -63.0, "d": 2.2}
@@ -90,6 +91,31 @@ def test_more_simulations_end_no_farther_and_the_same_ones_at_the_same_cell(astr
     assert longer.provenance["search"]["distance"][1] <= once.provenance["search"]["distance"][1]
     assert once.provenance["search"]["simulations"] == 120
     assert np.random.random() == untouched  # of others
+
+
+def test_one_parameter_alone_is_searched_for(astray, ensemble, recording, monkeypatch):
+    """The others are known: then it comes to the truth, which it can't with more that make up for each other."""
+    from nrn_mlfit import refine
+
+    model = cells.fixed(cells.load("izhikevich"), {name: TRUTH[name] for name in "abd"})
+    monkeypatch.setattr(refine.cells, "load", lambda _: model)
+    alone = replace(astray, values=tuple(value for value in astray.values if value.name == "c"))
+    (found,) = refined(alone, ensemble, recording, 200).values
+    assert abs(found.error) < 0.5
+
+
+def test_a_cell_that_fails_is_not_the_nearest(astray, ensemble, recording, monkeypatch):
+    """Every second set is said to have failed, with a trace that is the recording's own."""
+    from nrn_mlfit.simulator.batch import Batch
+
+    def run(batch, phys_par, reduce):
+        volts = np.repeat(recording.volts[None], len(phys_par), axis=0)
+        volts[::2] += 5.0
+        return (*reduce(volts), np.where(np.arange(len(phys_par)) % 2, Status.VOLTAGE_RANGE, Status.OK))
+
+    monkeypatch.setattr(Batch, "run", run)
+    first, nearest = refined(astray, ensemble, recording, 64).provenance["search"]["distance"]
+    assert first == nearest > 1
 
 
 def test_without_a_sound_trace_it_says_so(astray, ensemble, recording, monkeypatch):

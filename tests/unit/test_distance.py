@@ -75,6 +75,28 @@ def test_the_voltage_between_spikes_counts():
     assert target(trace([])).distance(trace([], rest=REST + 3)) == pytest.approx(49 / 50)
 
 
+def test_one_that_never_rests_is_as_far_between_spikes_as_can_be():
+    """With spikes every 20 ms no sample is left between them: that is no agreement, be it at whatever voltage."""
+    silent, busy = target(trace([])), np.arange(5.0, 395.0, 20.0)
+    assert silent.distance(trace(busy)) == pytest.approx(MANY**2 * 400 / (MANY**2 + 400) + ABSENT + MANY**2, rel=0.01)
+    assert silent.distance(trace(busy)) > silent.distance(trace(busy[::3], rest=REST + 30))
+    assert (
+        target(trace(busy)).distance(trace(busy, rest=REST + 3)) < 4
+    )  # the recording does not rest either: by shapes alone
+
+
+def test_the_lowest_voltage_after_a_spike_is_that_of_the_next_30_ms():
+    """A dip later on is of no spike, whether another one follows or not; one in time counts, once for the medians."""
+    time = DT * np.arange(round(LENGTH_MS / DT))
+
+    def dip(at):
+        return -20 * np.exp(-0.5 * ((time - at) / 2) ** 2)
+
+    one = trace([100.0])
+    assert target(one).distance(one + dip(180)) < 2.5  # the rms between spikes alone
+    assert target(one).distance(one + dip(115)) == pytest.approx(16 * 25 / (16 + 25), rel=0.15)
+
+
 def test_a_trace_without_spikes_is_far_from_one_with_and_the_other_way():
     """All of the count, first spike and times; of the shapes where they are recorded."""
     count = len(SPIKES)
