@@ -116,7 +116,8 @@ def _padded(row):
 
 
 def _options(steps, seed) -> dict:
-    """For `cma`: quiet, no file of settings of the folder that one is in, and numbers of its own in place of numpy's."""
+    """For `cma`: quiet, without a look at a file of settings in the folder that one is in, with numbers of its own in place of
+    numpy's."""
     numbers = np.random.default_rng(seed)
-    held = {"popsize": AT_ONCE, "bounds": [-1, 1], "CMA_stds": list(steps), "verbose": -9, "signals_filename": None}
+    held = {"popsize": AT_ONCE, "bounds": [-1, 1], "CMA_stds": list(steps), "verbose": -10}
     return held | {"seed": np.nan, "randn": lambda *shape: numbers.standard_normal(shape)}

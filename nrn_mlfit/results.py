@@ -204,7 +204,9 @@ def _files(folder: Path) -> list[Path]:
 
 def title(found: Fit) -> str:
     """What stands above a picture of a fit."""
-    return f"{found.provenance['cell']} fitted to {found.recording['name']}"
+    search = found.provenance.get("search")
+    nearest = f", the nearest of {search['simulations']} cells" if search else ""
+    return f"{found.provenance['cell']} fitted to {found.recording['name']}{nearest}"
 
 
 def picture(path: Path, found: Fit, recording: Recording, simulated, compared: Comparison, where: str = ""):
@@ -223,7 +225,7 @@ def picture(path: Path, found: Fit, recording: Recording, simulated, compared: C
         numbers={
             "warnings": found.warnings,
             "disagreement": compared.warning(),
-            "comparison": [*filter(None, [found.searched]), *compared.closeness()],
+            "comparison": compared.closeness(),
         },
     )
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nrn_mlfit import cells, comparison, fit
+from nrn_mlfit import cells, comparison, fit, refine
 from nrn_mlfit.errors import FitError
 from nrn_mlfit.learn import Ensemble
 from nrn_mlfit.recordings import Recording
@@ -95,8 +95,6 @@ def test_more_simulations_end_no_farther_and_the_same_ones_at_the_same_cell(astr
 
 def test_one_parameter_alone_is_searched_for(astray, ensemble, recording, monkeypatch):
     """The others are known: then it comes to the truth, which it can't with more that make up for each other."""
-    from nrn_mlfit import refine
-
     model = cells.fixed(cells.load("izhikevich"), {name: TRUTH[name] for name in "abd"})
     monkeypatch.setattr(refine.cells, "load", lambda _: model)
     alone = replace(astray, values=tuple(value for value in astray.values if value.name == "c"))
@@ -116,6 +114,18 @@ def test_a_cell_that_fails_is_not_the_nearest(astray, ensemble, recording, monke
     monkeypatch.setattr(Batch, "run", run)
     first, nearest = refined(astray, ensemble, recording, 64).provenance["search"]["distance"]
     assert first == nearest > 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_search_is_quiet_and_heeds_no_file_of_the_folder(tmp_path, monkeypatch, capfd):
+    """cma_signals.in in the current folder would end it after one generation."""
+    (tmp_path / "cma_signals.in").write_text("{'timeout': 0}")
+    monkeypatch.chdir(tmp_path)
+    start, steps = np.array([-1.0, 1.0, 0.2]), np.array([0.1, 0.5, 0.3])
+    tried = refine._search(lambda sets: np.square(sets).sum(axis=1), start, steps, (1280, 1), lambda _: None)
+    assert tried.count == 1280 and tried.first == pytest.approx(2.04) and tried.nearest < 1e-4
+    assert capfd.readouterr() == ("", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["cma_signals.in"]
 
 
 def test_without_a_sound_trace_it_says_so(astray, ensemble, recording, monkeypatch):
