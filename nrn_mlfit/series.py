@@ -5,14 +5,14 @@ N sweeps or files, K parameters. Each has a key: the number of a sweep, or a nam
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
-from nrn_mlfit import comparison, drift, folders, progress, report, results, textfile
+from nrn_mlfit import comparison, drift, fit, folders, progress, report, results, textfile
 from nrn_mlfit.drift import Course, Trend
 from nrn_mlfit.errors import FitError, MachineError, MlfitError
 from nrn_mlfit.fit import Fit
@@ -25,6 +25,14 @@ from nrn_mlfit.shards import claim
 Key = int | str
 SAME_AMPLITUDE = 0.01  # of the largest: what a measured current's noise changes
 HEADS = ("parameter", "slope", "error", "lo95", "hi95", "unit", "drifts", "sweeps")
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search on from an ensemble's answer: `run` makes of a fit and its recording that of the nearest of `simulations`."""
+
+    simulations: int
+    run: Callable[[Fit, Recording], Fit]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,19 +116,22 @@ def write(
     left: Mapping[Key, str] = MappingProxyType({}),
     one_cell: bool = True,
     report: progress.Report = progress.silent,
+    search: Search | None = None,
 ) -> Series | None:
     """Write fits, by key, each into a folder of its own in `folder`, and fits.csv; of one cell also drift.csv and drift.png.
 
-    A fit that NEURON does not run is left out, as those that are `left` (why, by key), and named in left_out.csv. The folder has
-    its name when it is whole; what a kill leaves beside it is taken by the same call again. Raises FitError where none could be
-    run, MachineError where nothing can be written, ShardError where another process writes there.
+    With a `search` each goes on from its ensemble's answer, and `provenance` gets `refine`, the simulations that were asked for.
+    A fit that NEURON does not run, or whose search fails, is left out, as those that are `left` (why, by key), and named in
+    left_out.csv. The folder has its name when it is whole; what a kill leaves beside it is taken by the same call again, with no
+    new search. Raises FitError where none could be run, MachineError where nothing can be written, ShardError where another
+    process writes there.
     """
     folders.check_free(folder)
     names, written, left, said = _names(pairs), {}, dict(left), []
     with _growing(folder, names.values()) as fresh:
         for key, (piece, found) in pairs.items():
             try:
-                made = _written(found, ensemble, piece, fresh / names[key])
+                made = _written(found, ensemble, piece, fresh / names[key], search)
             except MachineError:  # no fault of that recording: the others would meet it, too
                 raise
             except MlfitError as error:
@@ -168,14 +179,17 @@ def _growing(folder, names) -> Iterator[Path]:
         growing.rename(folder)
 
 
-def _written(found, ensemble, piece, folder) -> Result:
-    """The fit as a folder; one that is there and the same need not be run again."""
+def _written(found, ensemble, piece, folder, search) -> Result:
+    """The fit as a folder, searched on if asked; one that is there and of the same answer need not be made again."""
+    if search:
+        found = replace(found, provenance={**found.provenance, "refine": search.simulations})
     if folder.is_dir():
         with contextlib.suppress(OSError, MlfitError):
-            if (folder / "fit.json").read_text(encoding="utf-8") == found.text:
-                return Result(folder, found, comparison.load(folder / "comparison.json"))
+            held = fit.load(folder / "fit.json")
+            if held.unsearched.text == found.text:
+                return Result(folder, held, comparison.load(folder / "comparison.json"))
         shutil.rmtree(folder)
-    return results.write(found, ensemble, piece, folder)
+    return results.write(search.run(found, piece) if search else found, ensemble, piece, folder)
 
 
 def _tables(written, left, series, folder):
@@ -209,12 +223,12 @@ def follow(written: Mapping[Key, Result], pieces) -> Series:
 
 
 def _outside(fits) -> np.ndarray:
-    return np.array([bool(fit.warnings) for fit in fits])
+    return np.array([bool(found.warnings) for found in fits])
 
 
 def _trend(times, fits, used, k, per) -> Trend | None:
     """The trend of parameter k in the sweeps that are `used` (N,)."""
-    held = [fit.values[k] for fit, take in zip(fits, used, strict=True) if take]
+    held = [found.values[k] for found, take in zip(fits, used, strict=True) if take]
     first, columns = held[0], ([getattr(value, name) for value in held] for name in ("value", "lo68", "hi68"))
     course = Course(first.name, first.unit, first.scale, first.low, first.high, *map(np.array, columns))
     return drift.trend(times[used], course, per)

@@ -10,13 +10,15 @@ import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from nrn_mlfit import fit, recordings, resimulate
+from nrn_mlfit import fit, recordings, refine, resimulate
 from nrn_mlfit.cli import cli
+from nrn_mlfit.errors import FitError, MachineError
 
 BEGINS_S = (5.0, 65.0, 125.0, 155.0, 305.0)
 BROKEN = 2
@@ -110,6 +112,68 @@ def test_a_series_that_is_killed_has_no_name_and_goes_on_where_it_stopped(comman
     assert {path.name for path in tmp_path.iterdir()} == {"fits"}
     assert {path.name for path in output.iterdir()} == {path.name for path in fitted[0].iterdir()}
     assert (output / "fits.csv").read_bytes() == (fitted[0] / "fits.csv").read_bytes()
+
+
+@pytest.fixture
+def searched(series, tmp_path, monkeypatch):
+    """fit --refine in this process: its end, and the sweeps that were searched for; at some of them an error may come."""
+    search, seen, trouble = refine.refined, [], {}
+
+    def counting(found, *others, **more):
+        seen.append(found.recording["sweep"])
+        if error := trouble.get(seen[-1]):
+            raise error
+        return search(found, *others, **more)
+
+    def run(sweeps, simulations, **at):
+        trouble.clear()
+        trouble.update({int(name.removeprefix("sweep_")): error for name, error in at.items()})
+        seen.clear()
+        words = ["fit", series, "--sweep", sweeps, "-e", "izhikevich", "--refine", simulations, "-o", tmp_path / "fits"]
+        return CliRunner().invoke(cli, [str(word) for word in words]), list(seen)
+
+    monkeypatch.setattr(refine, "refined", counting)
+    return run
+
+
+def test_a_search_that_is_done_is_not_done_again_after_a_kill(searched, tmp_path):
+    """It takes minutes a sweep. KeyboardInterrupt, as SIGKILL, is caught by nothing."""
+    growing, output = tmp_path / ".fits-unfinished", tmp_path / "fits"
+    done, seen = searched("0-3", 3, sweep_3=KeyboardInterrupt())
+    assert done.exit_code != 0 and seen == [0, 1, 3] and not output.exists()
+    before = fit.load(growing / "sweep-0" / "fit.json")
+    assert before.provenance["search"]["simulations"] == 3
+    (growing / "sweep-1" / "fit.json").write_text("{}")  # damaged: made again
+    done, seen = searched("0-3", 3)
+    assert done.exit_code == 0 and seen == [1, 3], done.output
+    assert fit.load(output / "sweep-0" / "fit.json") == before
+    assert {path.name for path in tmp_path.iterdir()} == {"fits"}
+
+
+def test_a_search_of_another_length_is_another_one(searched, tmp_path, monkeypatch):
+    """Also for a caller in Python, whose fits hold no command that tells."""
+    monkeypatch.setattr(import_module("nrn_mlfit.cli.fit"), "command_line", lambda: "")
+    assert searched("0,1", 2, sweep_1=KeyboardInterrupt())[1] == [0, 1]
+    assert searched("0,1", 3, sweep_1=KeyboardInterrupt())[1] == [0, 1]
+    assert fit.load(tmp_path / ".fits-unfinished" / "sweep-0" / "fit.json").provenance["search"]["simulations"] == 3
+
+
+def test_a_search_that_fails_leaves_that_sweep_out_but_what_the_machine_lacks_ends_the_series(searched, tmp_path):
+    done, _ = searched("0,1", 2, sweep_0=FitError("cell: no cell near it gives a sound trace"))
+    assert done.exit_code == 0 and "sweep 0 is left out: cell: no cell near it" in done.output
+    assert [row["recording"] for row in rows(tmp_path / "fits" / "left_out.csv")] == ["sweep 0"]
+    shutil.rmtree(tmp_path / "fits")
+    done, seen = searched("0,1", 2, sweep_0=MachineError("no compiler"))
+    assert isinstance(done.exception, MachineError) and seen == [0] and not list(tmp_path.iterdir())
+
+
+def test_what_the_machine_lacks_is_no_fault_of_a_sweep(searched, monkeypatch, tmp_path):
+    def lacking(*_):
+        raise MachineError("the disk is full")
+
+    monkeypatch.setattr(fit, "fit_recording", lacking)
+    done, _ = searched("0,1", 2)
+    assert isinstance(done.exception, MachineError) and "left out" not in done.output and not list(tmp_path.iterdir())
 
 
 @pytest.fixture(scope="module")
