@@ -71,12 +71,13 @@ class Series:
 
     def remarks(self) -> list[str]:
         """What is to be known of the trends before they are read."""
-        one = self.one
+        one, searched = self.one, any(result.fit.searched for result in self.results.values())
+        of_which = ["the drift is of the ensemble's answers, not of the values that a search found"] * searched
         if not self.trends:
-            return [f"no trend: fewer than {drift.FEWEST} {one}s"]
+            return [f"no trend: fewer than {drift.FEWEST} {one}s", *of_which]
         count = (self.outside & self.used).sum()
         of = f"{count} of them out of range: these trends are not to be trusted" if count else "in range"
-        said = [f"trends of {self.used.sum()} {one}s, {of}"]
+        said = [f"trends of {self.used.sum()} {one}s, {of}", *of_which]
         if self.one_way:
             said.append(
                 f"the current's amplitude rises or falls from {one} to {one}: a trend may be one with amplitude, not with time"
@@ -227,9 +228,9 @@ def _outside(fits) -> np.ndarray:
 
 
 def _trend(times, fits, used, k, per) -> Trend | None:
-    """The trend of parameter k in the sweeps that are `used` (N,)."""
+    """The trend of parameter k in the sweeps that are `used` (N,): of the ensemble's answers, which the intervals are about."""
     held = [found.values[k] for found, take in zip(fits, used, strict=True) if take]
-    first, columns = held[0], ([getattr(value, name) for value in held] for name in ("value", "lo68", "hi68"))
+    first, columns = held[0], ([getattr(value, name) for value in held] for name in ("of_ensemble", "lo68", "hi68"))
     course = Course(first.name, first.unit, first.scale, first.low, first.high, *map(np.array, columns))
     return drift.trend(times[used], course, per)
 

@@ -1,6 +1,7 @@
 """Which sweeps the trends of a series are of, and what is said of them; the picture."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +24,17 @@ def value(middle, scale="linear"):
 def follow(values, outside=(), strengths=EVEN, starts=None):
     """A series of one parameter with these values; the sweeps in `outside` are out of range."""
     fits = [Fit((value(v),), ("strange",) if k in outside else (), {}) for k, v in enumerate(values)]
-    pieces = [
+    pieces = pieces_of(len(values), strengths, starts)
+    return series.follow({k: Result(Path(), found, None) for k, found in enumerate(fits)}, pieces)
+
+
+def pieces_of(count, strengths=EVEN, starts=None):
+    return [
         Recording(
             np.full(9, -70.0), a * np.arange(9.0), 0.1, "a", {"file": "a", **({"start_s": s} if s is not None else {})}
         )
-        for a, s in zip(strengths, starts or [None] * len(values), strict=False)
+        for a, s in zip(strengths, starts or [None] * count, strict=False)
     ]
-    return series.follow({k: Result(Path(), found, None) for k, found in enumerate(fits)}, pieces)
 
 
 def test_a_sweep_out_of_range_counts_in_no_trend():
@@ -42,6 +47,30 @@ def test_where_too_few_are_in_range_all_count_and_are_not_to_be_trusted():
     made = follow([10, 11, 12, 14], outside=(1, 2))
     assert made.trends[0].slope == pytest.approx(np.polyfit(range(4), [10, 11, 12, 14], 1)[0])
     assert made.remarks() == ["trends of 4 sweeps, 2 of them out of range: these trends are not to be trusted"]
+
+
+def searched(found, values):
+    """Fits with values that a search found, near and far from the ensemble's answer."""
+    told = {"search": {"simulations": 9, "seed": 1, "distance": [2.0, 1.0]}}
+    kept = [replace(f.values[0], value=v, answer=f.values[0].value) for f, v in zip(found, values, strict=True)]
+    return [replace(f, values=(v,), provenance=told) for f, v in zip(found, kept, strict=True)]
+
+
+def test_after_a_search_the_drift_is_that_of_the_ensembles_answers(tmp_path):
+    """A search finds one cell of many; the intervals, and so the weights of the line, are about the answer."""
+    plain = follow([10, 11, 12, 14])
+    found = searched([result.fit for result in plain.results.values()], [50, 20, 90, 40])
+    made = series.follow({k: Result(Path(), f, None) for k, f in enumerate(found)}, pieces_of(4))
+    assert made.trends == plain.trends
+    assert made.remarks() == [
+        *plain.remarks(),
+        "the drift is of the ensemble's answers, not of the values that a search found",
+    ]
+    pictures = [tmp_path / name for name in ("plain.png", "searched.png")]
+    for path, fits in zip(pictures, ([r.fit for r in plain.results.values()], found), strict=True):
+        report.drift_picture(path, "", made.times, "sweep", [f.values for f in fits], made.outside, [(1, 1)] * 4, {})
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+    assert [f.unsearched.values for f in found] == [r.fit.values for r in plain.results.values()]
 
 
 def test_two_sweeps_have_no_trend_and_that_is_said():
