@@ -5,7 +5,7 @@ N sweeps or files, K parameters. Each has a key: the number of a sweep, or a nam
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -38,7 +38,8 @@ class Search:
 @dataclass(frozen=True, eq=False)
 class Series:
     """Fitted sweeps (or files) of one cell: results by key, times (N,) in `per` (min since the first one; where it is not known
-    when they began "sweep", their numbers, or "file", counted from 1), and the K trends, or none of fewer than three.
+    when they began "sweep", their numbers, or "file", their places in the order of all), and the K trends, or none of fewer than
+    three.
 
     `used` (N,) tells those that the trends are of, `one_way` whether the current's amplitude rises or falls throughout.
     """
@@ -62,7 +63,8 @@ class Series:
 
     def lines(self) -> list[str]:
         """How many there are, and the trends."""
-        clock = "" if self.per == "min" else f"; when they began is not known, so time is the {self.one}'s number"
+        place = "number" if self.one == "sweep" else "place in the order"
+        clock = "" if self.per == "min" else f"; when they began is not known, so time is the {self.one}'s {place}"
         return [
             f"{len(self.results)} {self.one}s fitted{clock}",
             *self.remarks(),
@@ -118,9 +120,11 @@ def write(
     one_cell: bool = True,
     report: progress.Report = progress.silent,
     search: Search | None = None,
+    order: Sequence[Key] = (),
 ) -> Series | None:
     """Write fits, by key, each into a folder of its own in `folder`, and fits.csv; of one cell also drift.csv and drift.png.
 
+    Where it is not known when they began, time is the place in `order`: the keys of all, also of those that are not in `pairs`.
     With a `search` each goes on from its ensemble's answer, and `provenance` gets `refine`, the simulations that were asked for.
     A fit that NEURON does not run, or whose search fails, is left out, as those that are `left` (why, by key), and named in
     left_out.csv. The folder has its name when it is whole; what a kill leaves beside it is taken by the same call again, with no
@@ -149,7 +153,7 @@ def write(
             key, why = next(iter(left.items()))
             raise FitError(f"{folder}: none of the fits can be run; {called(key)}: {why}")
         pieces = [pairs[key][0] for key in written]
-        series = follow(written, pieces) if one_cell else None
+        series = follow(written, pieces, order or list(pairs)) if one_cell else None
         _tables(written, left, series, fresh)
     return series
 
@@ -210,11 +214,15 @@ def _kind(keys) -> str:
     return "sweep" if all(isinstance(key, int) for key in keys) else "file"
 
 
-def follow(written: Mapping[Key, Result], pieces) -> Series:
-    """The trends in results of one cell, by key, with their recordings: of those in range, of all where they are too few."""
+def follow(written: Mapping[Key, Result], pieces, order: Sequence[Key] = ()) -> Series:
+    """The trends in results of one cell, by key, with their recordings: of those in range, of all where they are too few.
+
+    `order` has the keys of all, also of those that are left out.
+    """
     fits = [result.fit for result in written.values()]
     seconds, per = starts.seconds(pieces), _kind(written)
-    counted = np.array(list(written) if per == "sweep" else range(1, len(fits) + 1), float)
+    places = {key: key if per == "sweep" else place for place, key in enumerate(order or written, 1)}
+    counted = np.array([places[key] for key in written], float)
     per, times = (per, counted) if seconds is None else ("min", np.array(seconds) / 60)
     used = ~_outside(fits)
     if used.sum() < drift.FEWEST:

@@ -123,7 +123,9 @@ def _several(path, held, named, wish, stimulus, output, refine, one_cell=True):
     for key, why in sorted(left.items()):
         say(f"{series.called(key)} is left out: {why}")
     search = series.Search(refine, _search(networks, refine)) if refine else None
-    made = series.write(fits, networks, output, left, one_cell, say, search)
+    # Put in order of time, those that are left out have no place.
+    order = list(held if list(ordered) == list(pieces) else ordered)
+    made = series.write(fits, networks, output, left, one_cell, say, search, order)
     if made:
         for line in made.lines():
             say(line)

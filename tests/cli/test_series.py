@@ -199,6 +199,23 @@ def test_the_files_of_one_cell_are_a_series_in_order_of_time(command, files, fit
     assert (tmp_path / "fits" / "drift.png").is_file()
 
 
+def test_files_that_do_not_tell_when_they_began_keep_their_places(command, files, tmp_path):
+    """The second of four is too short."""
+    folder = tmp_path / "cell"
+    folder.mkdir()
+    shutil.copy(files / "short.npz", folder / "cell_2.npz")
+    for name, number in (("at10.npz", 1), ("at8.npz", 3), ("at4.npz", 4)):
+        whole = recordings.read(files / name)
+        np.savez(folder / f"cell_{number}.npz", volts=whole.volts[0, 0], current=whole.currents[0], dt=whole.dt)
+    done = command("fit", folder, "--one-cell", "-e", "izhikevich", "-o", tmp_path / "fits")
+    assert "so time is the file's place in the order" in done.stdout
+    fits = [fit.load(tmp_path / "fits" / f"cell_{k}.npz" / "fit.json") for k in (1, 3, 4)]
+    values = [found.values[0] for found in fits]
+    weights = [2 / (v.hi68 - v.lo68) for v in values]
+    slope, _ = np.polyfit([1, 3, 4], [v.value for v in values], 1, w=weights)
+    assert float(rows(tmp_path / "fits" / "drift.csv")[0]["slope"]) == pytest.approx(slope, rel=1e-3)
+
+
 def test_files_that_may_be_of_different_cells_have_no_drift(command, files, tmp_path):
     """Here one of them, so that it is soon done; the one that does not belong is named."""
     folder = tmp_path / "cells"

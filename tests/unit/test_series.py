@@ -98,6 +98,14 @@ def test_time_is_in_minutes_where_the_file_tells_when_sweeps_began():
     assert list(made.times) == [0, 1, 2, 3]
 
 
+def test_a_file_that_is_left_out_keeps_its_place_on_the_axis_of_time():
+    fits = {f"cell_{k}.abf": Result(Path(), Fit((value(v),), (), {}), None) for k, v in ((1, 10), (2, 11), (5, 14))}
+    made = series.follow(fits, pieces_of(3), [f"cell_{k}.abf" for k in range(1, 7)])
+    assert list(made.times) == [1, 2, 5] and made.trends[0].slope == pytest.approx(1)
+    assert made.lines()[0] == "3 files fitted; when they began is not known, so time is the file's place in the order"
+    assert list(series.follow(fits, pieces_of(3)).times) == [1, 2, 3]
+
+
 def test_only_a_sweep_that_is_named_is_fitted_though_it_fails():
     loud = Recording(
         np.random.default_rng(1).normal(-70, 5, 20_000), np.repeat([0, 0.1], 10_000), 0.05, "a", {"format": "npz"}
