@@ -24,6 +24,7 @@ from nrn_mlfit.shards import claim
 
 Key = int | str
 SAME_AMPLITUDE = 0.01  # of the largest: what a measured current's noise changes
+BESIDE = ("fits.csv", "left_out.csv", "drift.csv", "drift.png")  # the folders of fits
 HEADS = ("parameter", "slope", "error", "lo95", "hi95", "unit", "drifts", "sweeps")
 
 
@@ -150,8 +151,8 @@ def write(
                 for text in news:
                     report(f"    recording: {text}")
         if not written:
-            key, why = next(iter(left.items()))
-            raise FitError(f"{folder}: none of the fits can be run; {called(key)}: {why}")
+            key = next(iter(pairs))
+            raise FitError(f"{folder}: none of the fits can be run; {called(key)}: {left[key]}")
         pieces = [pairs[key][0] for key in written]
         series = follow(written, pieces, order or list(pairs)) if one_cell else None
         _tables(written, left, series, fresh)
@@ -159,29 +160,32 @@ def write(
 
 
 def _names(keys) -> dict[Key, str]:
-    """The folder of each fit."""
+    """The folder of each fit: of no name that a table beside it has, on a disk that takes a for A."""
     digits = max(len(str(key)) for key in keys)
-    return {key: f"sweep-{key:0{digits}d}" if isinstance(key, int) else key for key in keys}
+    names = {key: f"sweep-{key:0{digits}d}" if isinstance(key, int) else key for key in keys}
+    return {key: f"{name}-fit" if name.lower() in BESIDE else name for key, name in names.items()}
 
 
 @contextlib.contextmanager
 def _growing(folder, names) -> Iterator[Path]:
     """The hidden folder in which fits of these names gather, which gets the name `folder` at the end of a `with`.
 
-    Those that are in it, from a call that was broken off, stay; anything else goes.
+    Those that are in it, from a call that was broken off, stay; anything else goes. No other process can take it before it has
+    its name.
     """
     growing = folder.parent / f".{folder.name}-unfinished"
-    with folders.writing(folder):
-        with claim.held(growing):
+    try:
+        with folders.writing(folder), claim.held(growing):
+            folders.check_free(folder)  # another process may have ended while we came
             for path in growing.iterdir():
                 if path.name not in (*names, claim.LOCK):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
-            try:
-                yield growing
-            finally:
-                if not any(path.is_dir() for path in growing.iterdir()):
-                    shutil.rmtree(growing)
-        growing.rename(folder)
+            yield growing
+            growing.rename(folder)
+            (folder / claim.LOCK).unlink()
+    finally:
+        with contextlib.suppress(OSError):  # it has its name, holds fits to go on with, or is somebody else's by now
+            growing.rmdir()
 
 
 def _written(found, ensemble, piece, folder, search) -> Result:

@@ -19,6 +19,8 @@ from click.testing import CliRunner
 from nrn_mlfit import fit, recordings, refine, resimulate
 from nrn_mlfit.cli import cli
 from nrn_mlfit.errors import FitError, MachineError
+from nrn_mlfit.learn import Ensemble, shipped
+from nrn_mlfit.series import write as write_series
 
 BEGINS_S = (5.0, 65.0, 125.0, 155.0, 305.0)
 BROKEN = 2
@@ -89,7 +91,7 @@ def test_a_sweep_that_neuron_does_not_run_is_named_and_the_others_go_on(series, 
     assert [row["sweep"] for row in rows(tmp_path / "fits" / "fits.csv")] == ["0"]
     assert [row["recording"] for row in rows(tmp_path / "fits" / "left_out.csv")] == ["sweep 1"]
     assert {path.name for path in tmp_path.iterdir()} == {"fits"}
-    done = CliRunner().invoke(cli, [str(word) for word in (*words, "--sweep", "1,1", "-o", tmp_path / "none")])
+    done = CliRunner().invoke(cli, [str(word) for word in (*words, "--sweep", f"1,{BROKEN}", "-o", tmp_path / "none")])
     assert f"{tmp_path / 'none'}: none of the fits can be run; sweep 1: fit.hoc does not run" in str(done.exception)
     assert {path.name for path in tmp_path.iterdir()} == {"fits"}
 
@@ -214,6 +216,17 @@ def test_files_that_do_not_tell_when_they_began_keep_their_places(command, files
     weights = [2 / (v.hi68 - v.lo68) for v in values]
     slope, _ = np.polyfit([1, 3, 4], [v.value for v in values], 1, w=weights)
     assert float(rows(tmp_path / "fits" / "drift.csv")[0]["slope"]) == pytest.approx(slope, rel=1e-3)
+
+
+def test_a_recording_that_is_called_as_a_table_of_the_series_has_a_folder_of_another_name(fitted, tmp_path):
+    found = fit.load(fitted[0] / "sweep-0" / "fit.json")
+    pair = recordings.read(fitted[0] / "sweep-0" / "recording.npz"), found
+    networks = Ensemble.load(shipped.find("izhikevich"))
+    write_series({"fits.csv": pair, "Drift.csv": pair}, networks, tmp_path / "fits", {"a": "why"}, one_cell=False)
+    assert {path.name for path in (tmp_path / "fits").iterdir()} == {
+        *("fits.csv", "left_out.csv", "fits.csv-fit", "Drift.csv-fit"),
+    }
+    assert [row["recording"] for row in rows(tmp_path / "fits" / "fits.csv")] == ["fits.csv-fit", "Drift.csv-fit"]
 
 
 def test_files_that_may_be_of_different_cells_have_no_drift(command, files, tmp_path):

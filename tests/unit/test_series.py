@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from nrn_mlfit import report, series
+from nrn_mlfit.errors import MachineError, ShardError
 from nrn_mlfit.fit import Fit, Value
 from nrn_mlfit.recordings import Recording
 from nrn_mlfit.results import Result
+from nrn_mlfit.shards import claim
 
 EVEN = (0.2, 0.3, 0.1, 0.3)
 
@@ -104,6 +106,29 @@ def test_a_file_that_is_left_out_keeps_its_place_on_the_axis_of_time():
     assert list(made.times) == [1, 2, 5] and made.trends[0].slope == pytest.approx(1)
     assert made.lines()[0] == "3 files fitted; when they began is not known, so time is the file's place in the order"
     assert list(series.follow(fits, pieces_of(3)).times) == [1, 2, 3]
+
+
+def test_nobody_takes_a_series_before_it_has_its_name(tmp_path, monkeypatch):
+    rename, tried = Path.rename, []
+
+    def watched(path, target):
+        with pytest.raises(ShardError, match="is writing there"), claim.held(path):
+            pass
+        tried.append(path.name)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", watched)
+    with series._growing(tmp_path / "fits", ["sweep-0"]) as growing:
+        (growing / "sweep-0").mkdir()
+    assert tried == [".fits-unfinished"]
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*")] == [Path("fits"), Path("fits/sweep-0")]
+
+
+def test_a_series_that_another_process_has_ended_meanwhile_is_not_begun(tmp_path):
+    (tmp_path / "fits" / "sweep-0").mkdir(parents=True)
+    with pytest.raises(MachineError, match="already there and not empty"), series._growing(tmp_path / "fits", []):
+        pytest.fail("begun")
+    assert [path.name for path in tmp_path.iterdir()] == ["fits"]
 
 
 def test_only_a_sweep_that_is_named_is_fitted_though_it_fails():
