@@ -175,7 +175,7 @@ def _growing(folder, names) -> Iterator[Path]:
     """
     growing = folder.parent / f".{folder.name}-unfinished"
     try:
-        with folders.writing(folder), claim.held(growing):
+        with textfile.writing(folder), claim.held(growing):
             folders.check_free(folder)  # another process may have ended while we came
             for path in growing.iterdir():
                 if path.name not in (*names, claim.LOCK):
