@@ -53,6 +53,11 @@ class Value:
         """(value - truth) in % of the range, of a log range in % of its decades, or None."""
         return None if self.truth is None else 100 * (self.share(self.value) - self.share(self.truth))
 
+    @property
+    def of_ensemble(self) -> float:
+        """What the ensemble answered, whether or not a search went on from it: the intervals are about this value."""
+        return self.value if self.answer is None else self.answer
+
     def share(self, value: float) -> float:
         """Where a value lies in the range: 0 at its low end, 1 at its high end."""
         return share_of_range(value, self.low, self.high, self.scale)
@@ -92,6 +97,13 @@ class Fit:
             f"values: those of the nearest of {search['simulations']} cells, searched on from the ensemble's answer; distance "
             f"from the recording {before:.3g} for that, {after:.3g} for the nearest; intervals and verdict are the ensemble's"
         )
+
+    @property
+    def unsearched(self) -> "Fit":
+        """The fit as it was before a search: the ensemble's answer."""
+        values = tuple(replace(value, value=value.of_ensemble, answer=None) for value in self.values)
+        provenance = {key: held for key, held in self.provenance.items() if key != "search"}
+        return replace(self, values=values, provenance=provenance)
 
     def save(self, path: Path):
         textfile.write_atomic(path, self.text)

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from nrn_mlfit import textfile
 from nrn_mlfit.errors import MachineError
 
 
@@ -15,25 +16,15 @@ def check_free(folder: Path):
 
 
 @contextlib.contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """A `with` in which a folder is filled: an OSError becomes a sentence for the user."""
-    try:
-        yield
-    except OSError as error:
-        raise MachineError(
-            f"{folder}: cannot be written ({error.strerror or error}); choose another folder or free some space"
-        ) from None
-
-
-@contextlib.contextmanager
 def whole(folder: Path, within: Path | None = None) -> Iterator[Path]:
     """A path, in a hidden folder beside `folder` or in the folder `within`, that gets the name `folder` at the end of a `with`.
 
     Where the `with` is left by an error nothing of it stays.
     """
-    with writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=within or folder.parent, prefix=f".{folder.name}-") as scratch:
-            fresh = Path(scratch) / folder.name
-            yield fresh
-            fresh.rename(folder)
+    with (
+        textfile.writing(folder),
+        tempfile.TemporaryDirectory(dir=within or folder.parent, prefix=f".{folder.name}-") as scratch,
+    ):
+        fresh = Path(scratch) / folder.name
+        yield fresh
+        fresh.rename(folder)

@@ -5,14 +5,14 @@ N sweeps or files, K parameters. Each has a key: the number of a sweep, or a nam
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
-from nrn_mlfit import comparison, drift, folders, progress, report, results, textfile
+from nrn_mlfit import comparison, drift, fit, folders, progress, report, results, textfile
 from nrn_mlfit.drift import Course, Trend
 from nrn_mlfit.errors import FitError, MachineError, MlfitError
 from nrn_mlfit.fit import Fit
@@ -24,13 +24,23 @@ from nrn_mlfit.shards import claim
 
 Key = int | str
 SAME_AMPLITUDE = 0.01  # of the largest: what a measured current's noise changes
+BESIDE = ("fits.csv", "left_out.csv", "drift.csv", "drift.png")  # the folders of fits
 HEADS = ("parameter", "slope", "error", "lo95", "hi95", "unit", "drifts", "sweeps")
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search on from an ensemble's answer: `run` makes of a fit and its recording that of the nearest of `simulations`."""
+
+    simulations: int
+    run: Callable[[Fit, Recording], Fit]
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
     """Fitted sweeps (or files) of one cell: results by key, times (N,) in `per` (min since the first one; where it is not known
-    when they began "sweep", their numbers, or "file", counted from 1), and the K trends, or none of fewer than three.
+    when they began "sweep", their numbers, or "file", their places in the order of all), and the K trends, or none of fewer than
+    three.
 
     `used` (N,) tells those that the trends are of, `one_way` whether the current's amplitude rises or falls throughout.
     """
@@ -54,7 +64,8 @@ class Series:
 
     def lines(self) -> list[str]:
         """How many there are, and the trends."""
-        clock = "" if self.per == "min" else f"; when they began is not known, so time is the {self.one}'s number"
+        place = "number" if self.one == "sweep" else "place in the order"
+        clock = "" if self.per == "min" else f"; when they began is not known, so time is the {self.one}'s {place}"
         return [
             f"{len(self.results)} {self.one}s fitted{clock}",
             *self.remarks(),
@@ -63,12 +74,13 @@ class Series:
 
     def remarks(self) -> list[str]:
         """What is to be known of the trends before they are read."""
-        one = self.one
+        one, searched = self.one, any(result.fit.searched for result in self.results.values())
+        of_which = ["the drift is of the ensemble's answers, not of the values that a search found"] * searched
         if not self.trends:
-            return [f"no trend: fewer than {drift.FEWEST} {one}s"]
+            return [f"no trend: fewer than {drift.FEWEST} {one}s", *of_which]
         count = (self.outside & self.used).sum()
         of = f"{count} of them out of range: these trends are not to be trusted" if count else "in range"
-        said = [f"trends of {self.used.sum()} {one}s, {of}"]
+        said = [f"trends of {self.used.sum()} {one}s, {of}", *of_which]
         if self.one_way:
             said.append(
                 f"the current's amplitude rises or falls from {one} to {one}: a trend may be one with amplitude, not with time"
@@ -108,19 +120,24 @@ def write(
     left: Mapping[Key, str] = MappingProxyType({}),
     one_cell: bool = True,
     report: progress.Report = progress.silent,
+    search: Search | None = None,
+    order: Sequence[Key] = (),
 ) -> Series | None:
     """Write fits, by key, each into a folder of its own in `folder`, and fits.csv; of one cell also drift.csv and drift.png.
 
-    A fit that NEURON does not run is left out, as those that are `left` (why, by key), and named in left_out.csv. The folder has
-    its name when it is whole; what a kill leaves beside it is taken by the same call again. Raises FitError where none could be
-    run, MachineError where nothing can be written, ShardError where another process writes there.
+    Where it is not known when they began, time is the place in `order`: the keys of all, also of those that are not in `pairs`.
+    With a `search` each goes on from its ensemble's answer, and `provenance` gets `refine`, the simulations that were asked for.
+    A fit that NEURON does not run, or whose search fails, is left out, as those that are `left` (why, by key), and named in
+    left_out.csv. The folder has its name when it is whole; what a kill leaves beside it is taken by the same call again, with no
+    new search. Raises FitError where none could be run, MachineError where nothing can be written, ShardError where another
+    process writes there.
     """
     folders.check_free(folder)
     names, written, left, said = _names(pairs), {}, dict(left), []
     with _growing(folder, names.values()) as fresh:
         for key, (piece, found) in pairs.items():
             try:
-                made = _written(found, ensemble, piece, fresh / names[key])
+                made = _written(found, ensemble, piece, fresh / names[key], search)
             except MachineError:  # no fault of that recording: the others would meet it, too
                 raise
             except MlfitError as error:
@@ -134,48 +151,54 @@ def write(
                 for text in news:
                     report(f"    recording: {text}")
         if not written:
-            key, why = next(iter(left.items()))
-            raise FitError(f"{folder}: none of the fits can be run; {called(key)}: {why}")
+            key = next(iter(pairs))
+            raise FitError(f"{folder}: none of the fits can be run; {called(key)}: {left[key]}")
         pieces = [pairs[key][0] for key in written]
-        series = follow(written, pieces) if one_cell else None
+        series = follow(written, pieces, order or list(pairs)) if one_cell else None
         _tables(written, left, series, fresh)
     return series
 
 
 def _names(keys) -> dict[Key, str]:
-    """The folder of each fit."""
+    """The folder of each fit: of no name that a table beside it has, on a disk that takes a for A."""
     digits = max(len(str(key)) for key in keys)
-    return {key: f"sweep-{key:0{digits}d}" if isinstance(key, int) else key for key in keys}
+    names = {key: f"sweep-{key:0{digits}d}" if isinstance(key, int) else key for key in keys}
+    return {key: f"{name}-fit" if name.lower() in BESIDE else name for key, name in names.items()}
 
 
 @contextlib.contextmanager
 def _growing(folder, names) -> Iterator[Path]:
     """The hidden folder in which fits of these names gather, which gets the name `folder` at the end of a `with`.
 
-    Those that are in it, from a call that was broken off, stay; anything else goes.
+    Those that are in it, from a call that was broken off, stay; anything else goes. No other process can take it before it has
+    its name.
     """
     growing = folder.parent / f".{folder.name}-unfinished"
-    with folders.writing(folder):
-        with claim.held(growing):
+    try:
+        with textfile.writing(folder), claim.held(growing):
+            folders.check_free(folder)  # another process may have ended while we came
             for path in growing.iterdir():
                 if path.name not in (*names, claim.LOCK):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
-            try:
-                yield growing
-            finally:
-                if not any(path.is_dir() for path in growing.iterdir()):
-                    shutil.rmtree(growing)
-        growing.rename(folder)
+            yield growing
+            growing.rename(folder)
+            (folder / claim.LOCK).unlink()
+    finally:
+        with contextlib.suppress(OSError):  # it has its name, holds fits to go on with, or is somebody else's by now
+            growing.rmdir()
 
 
-def _written(found, ensemble, piece, folder) -> Result:
-    """The fit as a folder; one that is there and the same need not be run again."""
+def _written(found, ensemble, piece, folder, search) -> Result:
+    """The fit as a folder, searched on if asked; one that is there and of the same answer need not be made again."""
+    if search:
+        found = replace(found, provenance={**found.provenance, "refine": search.simulations})
     if folder.is_dir():
         with contextlib.suppress(OSError, MlfitError):
-            if (folder / "fit.json").read_text(encoding="utf-8") == found.text:
-                return Result(folder, found, comparison.load(folder / "comparison.json"))
+            held = fit.load(folder / "fit.json")
+            if held.unsearched.text == found.text:
+                return Result(folder, held, comparison.load(folder / "comparison.json"))
         shutil.rmtree(folder)
-    return results.write(found, ensemble, piece, folder)
+    return results.write(search.run(found, piece) if search else found, ensemble, piece, folder)
 
 
 def _tables(written, left, series, folder):
@@ -195,11 +218,15 @@ def _kind(keys) -> str:
     return "sweep" if all(isinstance(key, int) for key in keys) else "file"
 
 
-def follow(written: Mapping[Key, Result], pieces) -> Series:
-    """The trends in results of one cell, by key, with their recordings: of those in range, of all where they are too few."""
+def follow(written: Mapping[Key, Result], pieces, order: Sequence[Key] = ()) -> Series:
+    """The trends in results of one cell, by key, with their recordings: of those in range, of all where they are too few.
+
+    `order` has the keys of all, also of those that are left out.
+    """
     fits = [result.fit for result in written.values()]
     seconds, per = starts.seconds(pieces), _kind(written)
-    counted = np.array(list(written) if per == "sweep" else range(1, len(fits) + 1), float)
+    places = {key: key if per == "sweep" else place for place, key in enumerate(order or written, 1)}
+    counted = np.array([places[key] for key in written], float)
     per, times = (per, counted) if seconds is None else ("min", np.array(seconds) / 60)
     used = ~_outside(fits)
     if used.sum() < drift.FEWEST:
@@ -209,13 +236,13 @@ def follow(written: Mapping[Key, Result], pieces) -> Series:
 
 
 def _outside(fits) -> np.ndarray:
-    return np.array([bool(fit.warnings) for fit in fits])
+    return np.array([bool(found.warnings) for found in fits])
 
 
 def _trend(times, fits, used, k, per) -> Trend | None:
-    """The trend of parameter k in the sweeps that are `used` (N,)."""
-    held = [fit.values[k] for fit, take in zip(fits, used, strict=True) if take]
-    first, columns = held[0], ([getattr(value, name) for value in held] for name in ("value", "lo68", "hi68"))
+    """The trend of parameter k in the sweeps that are `used` (N,): of the ensemble's answers, which the intervals are about."""
+    held = [found.values[k] for found, take in zip(fits, used, strict=True) if take]
+    first, columns = held[0], ([getattr(value, name) for value in held] for name in ("of_ensemble", "lo68", "hi68"))
     course = Course(first.name, first.unit, first.scale, first.low, first.high, *map(np.array, columns))
     return drift.trend(times[used], course, per)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -80,9 +81,23 @@ def _of(cell, found):
     called_so = [one for one in found if one.outline.cell == cell]
     if called_so:
         return called_so
+    of_it = _asked_for(cell)
+    return [one for one in found if of_it(one.outline)]
+
+
+def _asked_for(cell: str) -> Callable[[Outline], bool]:
+    """Whether an ensemble is of `cell`: for a cell that is known by name its name decides, for a cell file the cell as it is now.
+
+    Raises CellError for a cell that there is not.
+    """
     model, is_file = cells.load(cell), cell not in cells.available()
-    same = [one for one in found if one.outline.cell == model.name]
-    return [one for one in same if not is_file or one.outline.cell_hash == model.digest()]
+
+    def asked_for(about):
+        # The hash in an ensemble is that of the cell under its stimulus, on which it hangs what 1 nA is.
+        now = replace(model, protocol=about.protocol)
+        return about.cell == model.name and (not is_file or about.cell_hash == now.digest())
+
+    return asked_for
 
 
 def _rank(one: Known):
@@ -99,11 +114,13 @@ def find(*those: Recording, cell: str | None = None) -> list[Known]:
 
 
 def check_cell(ensemble: Path, about: Outline, cell: str | None):
-    """Raises EnsembleError where an ensemble that was named is of another cell than was asked for."""
-    if cell is not None and about.cell != cell and about.cell != cells.load(cell).name:
-        raise EnsembleError(
-            f"-e {ensemble}: is an ensemble of {about.cell}, not of {cell}; leave out --cell, or name another with -e"
-        )
+    """Raises EnsembleError where an ensemble that was named is of another cell than was asked for (as of `known`)."""
+    if cell is None or about.cell == cell or _asked_for(cell)(about):
+        return
+    other = "as it is in {} now" if about.cell == cells.load(cell).name else "of {}"
+    raise EnsembleError(
+        f"-e {ensemble}: is an ensemble of {about.cell}, not {other.format(cell)}; leave out --cell, or name another with -e"
+    )
 
 
 def _serves(about, recording) -> bool:

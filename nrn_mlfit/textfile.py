@@ -69,14 +69,14 @@ def read_yaml(path: Path, error: type[MlfitError] = CellError):
 
 
 @contextlib.contextmanager
-def writing(path: Path):
-    """A `with` in which `path` is written: its folder is made, and an OSError becomes a sentence for the user."""
+def writing(path: Path) -> Iterator[None]:
+    """A `with` in which the file or folder `path` is written: the folder around it is made, an OSError becomes a sentence."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
         raise MachineError(
-            f"{path}: cannot be written ({error.strerror}); choose another folder or free some space"
+            f"{path}: cannot be written ({error.strerror or error}); choose another folder or free some space"
         ) from None
 
 

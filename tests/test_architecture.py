@@ -16,8 +16,7 @@ LAYERS = {
     ),
     "features": 1,
     **dict.fromkeys(["places", "fields"], 1),  # of cell files
-    "folders": 1,
-    **dict.fromkeys(["cells", "workers"], 2),
+    **dict.fromkeys(["cells", "workers", "folders"], 2),
     **dict.fromkeys(["shards", "candidates"], 3),
     **dict.fromkeys(["recordings", "simulator", "learn"], 4),
     **dict.fromkeys(["banks", "alignment", "comparison", "repeats", "around", "drift"], 5),

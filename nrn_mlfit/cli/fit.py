@@ -118,11 +118,14 @@ def _several(path, held, named, wish, stimulus, output, refine, one_cell=True):
     _check_some(path, pieces, left)
     networks = _loaded(folder)
     ordered = series.in_time(pieces) if one_cell else pieces
-    fits = _each(ordered, lambda piece: (piece, _fit(networks, piece, refine)), left)
+    fits = _each(ordered, lambda piece: (piece, _fit(networks, piece)), left)
     _check_some(path, fits, left)
     for key, why in sorted(left.items()):
         say(f"{series.called(key)} is left out: {why}")
-    made = series.write(fits, networks, output, left, one_cell, say)
+    search = series.Search(refine, _search(networks, refine)) if refine else None
+    # Put in order of time, those that are left out have no place.
+    order = list(held if list(ordered) == list(pieces) else ordered)
+    made = series.write(fits, networks, output, left, one_cell, say, search, order)
     if made:
         for line in made.lines():
             say(line)
@@ -133,13 +136,15 @@ def _several(path, held, named, wish, stimulus, output, refine, one_cell=True):
 
 
 def _each(held, do, left) -> dict:
-    """What `do` makes of each; where it cannot, it is left, with the reason."""
-    from nrn_mlfit.errors import MlfitError
+    """What `do` makes of each; where it cannot, it is left, with the reason. What this machine lacks ends it: all lack it."""
+    from nrn_mlfit.errors import MachineError, MlfitError
 
     made = {}
     for key, recording in held.items():
         try:
             made[key] = do(recording)
+        except MachineError:
+            raise
         except MlfitError as error:
             left[key] = str(error).removeprefix(f"{recording.name}: ")
     return made
@@ -231,21 +236,28 @@ def _loaded(folder):
     return Ensemble.load(folder)
 
 
-def _fit(ensemble, piece, simulations):
+def _fit(ensemble, piece):
     from nrn_mlfit import fit as fits
-    from nrn_mlfit.refine import refined
 
     found = fits.fit_recording(ensemble, piece)
-    if simulations:
-        found = refined(found, ensemble, piece, simulations, report=say)
     return replace(found, provenance={**found.provenance, "command": command_line()})
+
+
+def _search(ensemble, simulations):
+    """A search on from a fit to a recording by that ensemble."""
+    from nrn_mlfit.refine import refined
+
+    return lambda found, piece: refined(found, ensemble, piece, simulations, report=say)
 
 
 def _one(folder, piece, output, refine):
     from nrn_mlfit import results
 
     held = _loaded(folder)
-    _print(results.write(_fit(held, piece, refine), held, piece, output), piece.warnings)
+    found = _fit(held, piece)
+    if refine:
+        found = _search(held, refine)(found, piece)
+    _print(results.write(found, held, piece, output), piece.warnings)
 
 
 def _print(result, of_the_recording):

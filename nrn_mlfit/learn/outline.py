@@ -31,7 +31,7 @@ class Outline:
 
 def read(folder: Path) -> Outline:
     """The outline of the ensemble in `folder`; raises EnsembleError where there is none, or what it needs is damaged."""
-    return whole(folder, _outline)
+    return opened(folder, _outline)
 
 
 def _outline(folder, held) -> Outline:
@@ -39,7 +39,7 @@ def _outline(folder, held) -> Outline:
     return Outline(record.get("cell", ""), record.get("cell_hash", ""), protocol(folder, held), len(held["probes"]))
 
 
-def whole(folder: Path, take: Callable[[Path, dict], Held]) -> Held:
+def opened(folder: Path, take: Callable[[Path, dict], Held]) -> Held:
     """What `take` makes of a folder and its ensemble.json; what goes wrong is said in one sentence, an EnsembleError."""
     path = folder / "ensemble.json"
     if not path.is_file():

@@ -103,7 +103,7 @@ def _described(ensemble: "Ensemble") -> dict:
 
 def read(folder: Path) -> dict:
     """The fields of the Ensemble in `folder`; raises EnsembleError where a file is missing, damaged, or another."""
-    return outline.whole(folder, _everything)
+    return outline.opened(folder, _everything)
 
 
 def _check_files(folder: Path, hashes: dict[str, str]):

@@ -77,9 +77,9 @@ def passive_size(volts, dt: float, step: Step, tops) -> float | None:
 def is_settled(volts, current, dt: float, step: Step, tops) -> bool:
     """Whether a membrane has come to rest on the baseline before a step from what the current (T,) did earlier.
 
-    A membrane of R and C is still off by R times what the current, smoothed by its time constant, is off the baseline's. That
-    one is measured in the step itself: what is left of an earlier response falls with it, too. True where there are spikes,
-    since no membrane is measured there.
+    A membrane of R and C is still off by R times what the current, smoothed by its time constant, is off the baseline's: its mean
+    over the same samples, so that a current which wanders slowly is followed. The time constant is measured in the step itself:
+    what is left of an earlier response falls with it, too. True where there are spikes, since no membrane is measured there.
     """
     from scipy.signal import lfilter
 
@@ -87,7 +87,7 @@ def is_settled(volts, current, dt: float, step: Step, tops) -> bool:
     if before.first == 0 or _any_within(tops, before, after, dt):
         return True
     keep = float(np.exp(-dt / (tau(volts, dt, step) or SLOW_MS)))
-    off = current[: before.last] - before.level
+    off = current[: before.last] - float(np.mean(_base(current, before, dt)))
     left, _ = lfilter([1 - keep], [1, -keep], off, zi=[keep * float(np.median(off[: max(1, round(1 / dt))]))])
     return abs(float(np.mean(_base(left, before, dt)))) <= SETTLED_SHARE * abs(after.level - before.level)
 

@@ -30,8 +30,8 @@ def drift_picture(
 ):
     """Draw N sweeps into `path` (.png, .pdf or .svg) at `times` (N,), which the `axis` names.
 
-    `values` are the K parameters of each, `outside` (N,) which are out of range, `spikes` those of recording and fitted cell,
-    `said` what is told beside a parameter's name.
+    `values` are the K parameters of each, drawn where the ensemble's answer is, `outside` (N,) which are out of range, `spikes`
+    those of recording and fitted cell, `said` what is told beside a parameter's name.
     """
     parameters = list(zip(*values, strict=True))
     columns = min(3, -(-len(parameters) // FEWEST_IN_A_COLUMN))
@@ -71,7 +71,7 @@ def _parameter(axes: Axes, times, held, outside, said):
     """One parameter in all sweeps; its range is the axis."""
     first = held[0]
     ends = {name: np.array([getattr(value, name) for value in held]) for name in ("lo90", "hi90", "lo68", "hi68")}
-    middle = np.array([value.value for value in held])
+    middle = np.array([value.of_ensemble for value in held])
     thick = min(1.0, MOST_WHOLE / len(held))
     axes.vlines(times, ends["lo90"], ends["hi90"], color=SKY, linewidth=7 * thick)
     for which, color, kind in ((~outside, BLUE, "full"), (outside, VERMILION, "none")):

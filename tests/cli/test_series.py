@@ -10,13 +10,17 @@ import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from nrn_mlfit import fit, recordings, resimulate
+from nrn_mlfit import fit, recordings, refine, resimulate
 from nrn_mlfit.cli import cli
+from nrn_mlfit.errors import FitError, MachineError
+from nrn_mlfit.learn import Ensemble, shipped
+from nrn_mlfit.series import write as write_series
 
 BEGINS_S = (5.0, 65.0, 125.0, 155.0, 305.0)
 BROKEN = 2
@@ -87,7 +91,7 @@ def test_a_sweep_that_neuron_does_not_run_is_named_and_the_others_go_on(series, 
     assert [row["sweep"] for row in rows(tmp_path / "fits" / "fits.csv")] == ["0"]
     assert [row["recording"] for row in rows(tmp_path / "fits" / "left_out.csv")] == ["sweep 1"]
     assert {path.name for path in tmp_path.iterdir()} == {"fits"}
-    done = CliRunner().invoke(cli, [str(word) for word in (*words, "--sweep", "1,1", "-o", tmp_path / "none")])
+    done = CliRunner().invoke(cli, [str(word) for word in (*words, "--sweep", f"1,{BROKEN}", "-o", tmp_path / "none")])
     assert f"{tmp_path / 'none'}: none of the fits can be run; sweep 1: fit.hoc does not run" in str(done.exception)
     assert {path.name for path in tmp_path.iterdir()} == {"fits"}
 
@@ -112,6 +116,68 @@ def test_a_series_that_is_killed_has_no_name_and_goes_on_where_it_stopped(comman
     assert (output / "fits.csv").read_bytes() == (fitted[0] / "fits.csv").read_bytes()
 
 
+@pytest.fixture
+def searched(series, tmp_path, monkeypatch):
+    """fit --refine in this process: its end, and the sweeps that were searched for; at some of them an error may come."""
+    search, seen, trouble = refine.refined, [], {}
+
+    def counting(found, *others, **more):
+        seen.append(found.recording["sweep"])
+        if error := trouble.get(seen[-1]):
+            raise error
+        return search(found, *others, **more)
+
+    def run(sweeps, simulations, **at):
+        trouble.clear()
+        trouble.update({int(name.removeprefix("sweep_")): error for name, error in at.items()})
+        seen.clear()
+        words = ["fit", series, "--sweep", sweeps, "-e", "izhikevich", "--refine", simulations, "-o", tmp_path / "fits"]
+        return CliRunner().invoke(cli, [str(word) for word in words]), list(seen)
+
+    monkeypatch.setattr(refine, "refined", counting)
+    return run
+
+
+def test_a_search_that_is_done_is_not_done_again_after_a_kill(searched, tmp_path):
+    """It takes minutes a sweep. KeyboardInterrupt, as SIGKILL, is caught by nothing."""
+    growing, output = tmp_path / ".fits-unfinished", tmp_path / "fits"
+    done, seen = searched("0-3", 3, sweep_3=KeyboardInterrupt())
+    assert done.exit_code != 0 and seen == [0, 1, 3] and not output.exists()
+    before = fit.load(growing / "sweep-0" / "fit.json")
+    assert before.provenance["search"]["simulations"] == 3
+    (growing / "sweep-1" / "fit.json").write_text("{}")  # damaged: made again
+    done, seen = searched("0-3", 3)
+    assert done.exit_code == 0 and seen == [1, 3], done.output
+    assert fit.load(output / "sweep-0" / "fit.json") == before
+    assert {path.name for path in tmp_path.iterdir()} == {"fits"}
+
+
+def test_a_search_of_another_length_is_another_one(searched, tmp_path, monkeypatch):
+    """Also for a caller in Python, whose fits hold no command that tells."""
+    monkeypatch.setattr(import_module("nrn_mlfit.cli.fit"), "command_line", lambda: "")
+    assert searched("0,1", 2, sweep_1=KeyboardInterrupt())[1] == [0, 1]
+    assert searched("0,1", 3, sweep_1=KeyboardInterrupt())[1] == [0, 1]
+    assert fit.load(tmp_path / ".fits-unfinished" / "sweep-0" / "fit.json").provenance["search"]["simulations"] == 3
+
+
+def test_a_search_that_fails_leaves_that_sweep_out_but_what_the_machine_lacks_ends_the_series(searched, tmp_path):
+    done, _ = searched("0,1", 2, sweep_0=FitError("cell: no cell near it gives a sound trace"))
+    assert done.exit_code == 0 and "sweep 0 is left out: cell: no cell near it" in done.output
+    assert [row["recording"] for row in rows(tmp_path / "fits" / "left_out.csv")] == ["sweep 0"]
+    shutil.rmtree(tmp_path / "fits")
+    done, seen = searched("0,1", 2, sweep_0=MachineError("no compiler"))
+    assert isinstance(done.exception, MachineError) and seen == [0] and not list(tmp_path.iterdir())
+
+
+def test_what_the_machine_lacks_is_no_fault_of_a_sweep(searched, monkeypatch, tmp_path):
+    def lacking(*_):
+        raise MachineError("the disk is full")
+
+    monkeypatch.setattr(fit, "fit_recording", lacking)
+    done, _ = searched("0,1", 2)
+    assert isinstance(done.exception, MachineError) and "left out" not in done.output and not list(tmp_path.iterdir())
+
+
 @pytest.fixture(scope="module")
 def files(series, tmp_path_factory):
     """The sweeps that can be fitted as files, whose names are not in order of time."""
@@ -133,6 +199,34 @@ def test_the_files_of_one_cell_are_a_series_in_order_of_time(command, files, fit
     assert table == [{key: text for key, text in row.items() if key not in ("recording", "sweep")} for row in swept]
     assert (tmp_path / "fits" / "drift.csv").read_bytes() == (fitted[0] / "drift.csv").read_bytes()
     assert (tmp_path / "fits" / "drift.png").is_file()
+
+
+def test_files_that_do_not_tell_when_they_began_keep_their_places(command, files, tmp_path):
+    """The second of four is too short."""
+    folder = tmp_path / "cell"
+    folder.mkdir()
+    shutil.copy(files / "short.npz", folder / "cell_2.npz")
+    for name, number in (("at10.npz", 1), ("at8.npz", 3), ("at4.npz", 4)):
+        whole = recordings.read(files / name)
+        np.savez(folder / f"cell_{number}.npz", volts=whole.volts[0, 0], current=whole.currents[0], dt=whole.dt)
+    done = command("fit", folder, "--one-cell", "-e", "izhikevich", "-o", tmp_path / "fits")
+    assert "so time is the file's place in the order" in done.stdout
+    fits = [fit.load(tmp_path / "fits" / f"cell_{k}.npz" / "fit.json") for k in (1, 3, 4)]
+    values = [found.values[0] for found in fits]
+    weights = [2 / (v.hi68 - v.lo68) for v in values]
+    slope, _ = np.polyfit([1, 3, 4], [v.value for v in values], 1, w=weights)
+    assert float(rows(tmp_path / "fits" / "drift.csv")[0]["slope"]) == pytest.approx(slope, rel=1e-3)
+
+
+def test_a_recording_that_is_called_as_a_table_of_the_series_has_a_folder_of_another_name(fitted, tmp_path):
+    found = fit.load(fitted[0] / "sweep-0" / "fit.json")
+    pair = recordings.read(fitted[0] / "sweep-0" / "recording.npz"), found
+    networks = Ensemble.load(shipped.find("izhikevich"))
+    write_series({"fits.csv": pair, "Drift.csv": pair}, networks, tmp_path / "fits", {"a": "why"}, one_cell=False)
+    assert {path.name for path in (tmp_path / "fits").iterdir()} == {
+        *("fits.csv", "left_out.csv", "fits.csv-fit", "Drift.csv-fit"),
+    }
+    assert [row["recording"] for row in rows(tmp_path / "fits" / "fits.csv")] == ["fits.csv-fit", "Drift.csv-fit"]
 
 
 def test_files_that_may_be_of_different_cells_have_no_drift(command, files, tmp_path):

@@ -101,6 +101,17 @@ def test_a_step_counts_only_if_its_baseline_has_settled(resistance, tau, deep, s
         assert (found.input_resistance_mohm is None) == (left > 0.02)
 
 
+def test_a_measured_current_that_wanders_slowly_is_no_response_to_come_to_rest_from():
+    """2 pA over 3 s, as amplifiers do, before -50 pA: the membrane follows it 13 fA behind (2 pA / 3 s times 20 ms).
+
+    The step's size is told by the medians of the stretches, which the wander brings 1.2 pA nearer to each other.
+    """
+    current = command(-0.05, delay=3000, total=4000)
+    current += np.linspace(0, 0.002 * 4 / 3, current.size)
+    found = figures(passive(current, 150.0, 20.0), current)
+    assert found.input_resistance_mohm == approx(150, rel=1.2 / 48.8) and found.tau_ms == approx(20, rel=0.02)
+
+
 def test_another_step_is_taken_where_a_baseline_has_not_settled():
     """100 pA 200 ms after 200 pA, for a membrane of 40 ms: 1.2 of 20 mV are left by then; later 90 pA from rest."""
     current = np.zeros(42000)

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save as bytes_from
 
-from nrn_mlfit import cells, machine, recordings, serving, workers
-from nrn_mlfit.errors import CellError
-from nrn_mlfit.learn import shipped
+from nrn_mlfit import banks, cells, machine, recordings, serving, workers
+from nrn_mlfit.errors import CellError, EnsembleError
+from nrn_mlfit.learn import outline, shipped
 from nrn_mlfit.recordings import Recording
+from nrn_mlfit.shards import manifest
 from nrn_mlfit.stimuli import reset_chirp
 
 
@@ -81,8 +83,20 @@ def test_a_cell_that_is_asked_for_is_the_only_one(empty_cache):
         serving.find(chirped(0.8), cell="pyramid")
 
 
-def test_a_cell_file_asks_for_ensembles_of_the_cell_as_it_is_now(empty_cache, tmp_path):
-    """By the name in it, an ensemble that was trained before the file was changed is found, too."""
+def under(recording, folder):
+    """Gives a folder of the cache the stimulus of a recording, as `simulate --stimulus` takes it: the protocol."""
+    recording.save(folder / "cell7.npz")
+    protocol = banks.from_files([folder / "cell7.npz"])
+    arrays = {"currents": protocol.currents, "start": np.array(protocol.start)}
+    (folder / "stimulus.safetensors").write_bytes(bytes_from(arrays))
+    held = json.loads((folder / "ensemble.json").read_text())
+    held |= {"protocol": protocol.specs, "dt": protocol.dt, "start": protocol.start}
+    (folder / "ensemble.json").write_text(json.dumps(held))
+    return protocol
+
+
+def own_cell(tmp_path):
+    """A cell file of a user's, with `current_gain`, which its settings have under a recorded stimulus only."""
     for path in Path(cells.find("izhikevich")).parent.glob("izhikevich*"):
         shutil.copy(path, tmp_path)
     shutil.copytree(cells.find("izhikevich").parent / "templates", tmp_path / "templates")
@@ -90,12 +104,47 @@ def test_a_cell_file_asks_for_ensembles_of_the_cell_as_it_is_now(empty_cache, tm
     file = tmp_path / "izhikevich.yaml"
     text = file.read_text().replace("name: izhikevich", "name: mine").replace("mod: ../mod", "mod: mod")
     file.write_text(text)
-    made(empty_cache, "kept", "mine", cells.load(file).digest())
-    assert names(chirped(0.8), cell=str(file)) == names(chirped(0.8), cell="mine") == ["kept"]
-    low = cells.load(file).space.parameters[0].low
+    return file
+
+
+def changed(file):
+    """Another low end of its first parameter."""
+    low, text = cells.load(file).space.parameters[0].low, file.read_text()
     assert f"{low:g}" in text
     file.write_text(text.replace(f"{low:g}", f"{0.9 * low:g}", 1))
+
+
+@pytest.fixture
+def kept(empty_cache, tmp_path):
+    """A user's cell file, and the folder of an ensemble that --train made of it: its hash is that of the run's manifest."""
+    file = own_cell(tmp_path)
+    folder = made(empty_cache, "kept", "mine")
+    model = replace(cells.load(file), protocol=under(chirped(0.8), folder))
+    held = json.loads((folder / "ensemble.json").read_text())
+    held["record"] |= {"cell_hash": manifest.describe(model, 1, 1, "neuron")["cell_hash"]}
+    (folder / "ensemble.json").write_text(json.dumps(held))
+    return file, folder
+
+
+def test_a_cell_file_asks_for_ensembles_of_the_cell_as_it_is_now(kept):
+    """By the name in it, an ensemble that was trained before the file was changed is found, too."""
+    file, _ = kept
+    assert names(chirped(0.8), cell=str(file)) == names(chirped(0.8), cell="mine") == ["kept"]
+    changed(file)
     assert names(chirped(0.8), cell=str(file)) == [] and names(chirped(0.8), cell="mine") == ["kept"]
+
+
+def test_an_ensemble_that_is_named_is_of_the_cell_file_as_it_is_now(kept):
+    file, folder = kept
+    about = outline.read(folder)
+    for cell in (None, "mine", str(file)):
+        serving.check_cell(folder, about, cell)
+    with pytest.raises(EnsembleError, match="is an ensemble of mine, not of mainen; leave out --cell, or name another"):
+        serving.check_cell(folder, about, "mainen")
+    changed(file)
+    serving.check_cell(folder, about, "mine")
+    with pytest.raises(EnsembleError, match=f"is an ensemble of mine, not as it is in {file} now; leave out --cell"):
+        serving.check_cell(folder, about, str(file))
 
 
 def test_cells_with_channels_come_before_point_processes():

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from nrn_mlfit import textfile
+from nrn_mlfit import folders, textfile
 from nrn_mlfit.errors import CellError, FitError, MachineError
 
 
@@ -77,6 +77,18 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path, monkeypatch
     )
     assert (tmp_path / "a.txt").read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("write", [textfile.replacing, folders.whole])
+def test_what_the_system_does_not_put_in_words_is_said_all_the_same(tmp_path, write):
+    """Of a file as of a folder; h5py's errors, for one, have a text and no number."""
+    path = tmp_path / "new" / "a"
+    with pytest.raises(MachineError) as error, write(path):
+        raise OSError("the file system went away")
+    assert str(error.value) == (
+        f"{path}: cannot be written (the file system went away); choose another folder or free some space"
+    )
+    assert os.listdir(tmp_path / "new") == []
 
 
 def test_json_is_read_as_written(tmp_path):
