@@ -16,6 +16,7 @@ from nrn_mlfit.shards import MV_PER_COUNT
 AT_ONCE = 20  # pieces
 KERNELS = 10_000  # rounded down to a multiple of 84
 ROCKET_SETS = 25_000  # to learn from; at 15 ms a trace, 98,000 would take half an hour
+SAME = 1e-4  # a standard deviation of shares in 0..1
 PENALTIES = (1.0, 10.0, 100.0, 1e3, 1e4)
 
 
@@ -85,7 +86,8 @@ class Ridge:
             squares, products = squares + x.T @ x, products + x.T @ y
         self._mean, self._middle = x_sum / total, y_sum / total
         squares -= total * np.outer(self._mean, self._mean)
-        self._sd = np.sqrt(np.diag(squares) / total).clip(1e-9)
+        sd = np.sqrt(np.diag(squares).clip(0) / total)
+        self._sd = np.where(sd > SAME, sd, np.inf)  # what is the same for all tells nothing, and would make the matrix singular
         self._squares = squares / np.outer(self._sd, self._sd)
         self._products = (products - total * np.outer(self._mean, self._middle)) / self._sd[:, None]
 

@@ -272,6 +272,10 @@ def test_ridge_by_parts_is_ridge(part):
         assert np.allclose(ridge(x), middle + scaled @ weights)
     ridge.choose(x, y, penalties)
     assert ridge.penalty == 0.01, "on the sets it has learned from, the smallest one"
+    wider = np.column_stack([x, np.full((300, 2), 0.3)])
+    same = part("learning_baselines").Ridge([(wider, y)])
+    same.choose(wider, y, [0.01])
+    assert np.allclose(same(wider), ridge(x)), "what is the same for all says nothing"
 
 
 def race_row(name, seed, choosing, seconds, curve=(), minutes=45.0):
