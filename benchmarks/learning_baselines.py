@@ -87,7 +87,9 @@ class Ridge:
         self._mean, self._middle = x_sum / total, y_sum / total
         squares -= total * np.outer(self._mean, self._mean)
         sd = np.sqrt(np.diag(squares).clip(0) / total)
-        self._sd = np.where(sd > SAME, sd, np.inf)  # what is the same for all tells nothing, and would make the matrix singular
+        self._sd = np.where(
+            sd > SAME, sd, np.inf
+        )  # what is the same for all tells nothing, and would make the matrix singular
         self._squares = squares / np.outer(self._sd, self._sd)
         self._products = (products - total * np.outer(self._mean, self._middle)) / self._sd[:, None]
 
