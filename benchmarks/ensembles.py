@@ -44,7 +44,7 @@ RECORDED = ("--noise", "0.3", "--offset", "1", "--gain", "1", "--jitter", "0.1",
 RECIPES = {
     "mainen": Recipe("mainen", minutes=44),
     "ball_two_sticks": Recipe("ball_two_sticks", minutes=9),
-    "izhikevich": Recipe("izhikevich", minutes=15),
+    "izhikevich": Recipe("izhikevich", minutes=13),
     "mainen_steps": Recipe("mainen_slice", 60_000, 24, stimulus="steps", faults=RECORDED),
     "izhikevich_steps": Recipe("izhikevich_slice", 60_000, 10, stimulus="steps", faults=RECORDED),
 }

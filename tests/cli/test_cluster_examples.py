@@ -101,7 +101,7 @@ def test_only_what_sigterm_stopped_goes_back_into_the_queue(script, code, requeu
 
 def test_a_command_stopped_by_sigterm_has_the_exit_code_that_the_scripts_wait_for(submit, cache, tmp_path):
     """srun passes SIGTERM on to the ranks, as here `timeout` does, and then ends as they did."""
-    done = submit("one_job.sbatch", "timeout --preserve-status -s TERM 15", SETS=100000, SETS_A_SHARD=1)
+    done = submit("one_job.sbatch", "timeout --preserve-status -s TERM 25", SETS=100000, SETS_A_SHARD=1)
     assert done.returncode == 143, done.stderr
     assert (tmp_path / "scontrol.txt").read_text() == "requeue 77\n"
     assert numbers(tmp_path / "runs" / "big")
