@@ -4,7 +4,8 @@
     python benchmarks/recordings.py FOLDER --work FITS -o recordings.jsonl
     python benchmarks/recordings.py FOLDER --work FITS -o recordings.jsonl --carry 171116sh_0018.abf 171116sh_0016.abf
 
-FOLDER holds recordings. Each sweep is fitted by every ensemble that knows its stimulus. With --carry the fits to one file are run
+FOLDER holds recordings. Each sweep is fitted by every ensemble that knows its stimulus (or those of --by), with --refine by a
+search on from each answer. With --carry the fits to one file are run
 under each sweep of another file of the same neuron, and held against what repeats of that sweep differ
 by, where there are any. What the output file holds already is not done again.
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 from nrn_mlfit import alignment, comparison, fit, recordings, results, serving, transfer
 from nrn_mlfit.errors import MlfitError
 from nrn_mlfit.learn import Ensemble
+from nrn_mlfit.refine import refined
 
 
 def main():
@@ -36,6 +38,8 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="for the fits")
+    parser.add_argument("--by", metavar="CELL", help="only by ensembles of this cell")
+    parser.add_argument("--refine", type=int, default=0, metavar="N", help="a search on, by N simulations a sweep")
     parser.add_argument("--carry", nargs=2, metavar=("FROM", "TO"), help="names of two files of one neuron")
     parser.add_argument("-o", "--output", type=Path, default=Path("recordings.jsonl"))
     return parser.parse_args()
@@ -53,12 +57,12 @@ def fitted(asked):
             if isinstance(sweep, MlfitError):
                 yield (path.name, number, ""), lambda error=sweep: refuse(error)
                 continue
-            served = serving.find(sweep)
+            served = serving.find(sweep, cell=asked.by)
             for one in served:
                 folder = asked.work / path.stem / f"{number}-{one.name}"
                 yield (
                     (path.name, number, one.name),
-                    lambda sweep=sweep, one=one, folder=folder: fit_one(sweep, one, folder),
+                    lambda sweep=sweep, one=one, folder=folder: fit_one(sweep, one, folder, asked.refine),
                 )
             if not served:
                 yield (path.name, number, ""), lambda: {"refused": "no ensemble knows its stimulus"}
@@ -89,12 +93,15 @@ def tried(do) -> dict:
         return {"refused": str(error)}
 
 
-def fit_one(sweep, one, folder) -> dict:
-    """Fit a sweep by an ensemble that serves it, write its folder and its page."""
+def fit_one(sweep, one, folder, simulations) -> dict:
+    """Fit a sweep by an ensemble that serves it, search on from there, write its folder and its page."""
     ensemble = Ensemble.load(one.folder)
     piece = alignment.aligned(ensemble.protocol, sweep)
     found = fit.fit_recording(ensemble, piece)
+    if simulations and not folder.is_dir():
+        found = refined(found, ensemble, piece, simulations)
     if folder.is_dir():
+        found = fit.load(folder / "fit.json")
         compared = comparison.load(folder / "comparison.json")
     else:
         compared = results.write(found, ensemble, piece, folder).comparison
@@ -106,6 +113,7 @@ def fit_one(sweep, one, folder) -> dict:
         "score": found.score,
         "threshold": found.alarm["threshold"],
         "values": {value.name: [value.value, value.lo90, value.hi90] for value in found.values},
+        "search": found.provenance.get("search"),
         **compared_row(compared),
     }
 
@@ -135,6 +143,7 @@ def compared_row(c) -> dict:
         "rms_between": c.rms_between,
         "spikes": [c.spikes_recorded, c.spikes_simulated],
         "coincidence": c.coincidence,
+        "firing": {m.name: [m.recorded, m.fitted] for m in c.firing},
         "membrane": {m.name: [m.recorded, m.fitted] for m in c.membrane},
         "disagreements": list(c.disagreements),
     }
@@ -150,10 +159,12 @@ def line(row) -> str:
     head = f"| {name} | {number} | {other}"
     if "refused" in row:
         return f"{head} | refused: {row['refused']} |"
-    membrane = " | ".join(f"{_number(a)}, {_number(b)}" for a, b in row["membrane"].values())
+    measures = " | ".join(
+        f"{_number(a)}, {_number(b)}" for a, b in [*row["firing"].values(), *row["membrane"].values()]
+    )
     verdict = f"{row['verdict']}, {row['score']:.1f}" if "verdict" in row else ""
     spikes = "{}, {}".format(*row["spikes"])
-    figures = f"{spikes} | {row['coincidence']:.2f} | {row['rms']:.1f}, {_number(row['rms_between'])} | {membrane}"
+    figures = f"{spikes} | {row['rms']:.1f}, {_number(row['rms_between'])} | {measures}"
     return f"{head} | {row.get('pA', '')} | {verdict} | {figures} | {'no' if row['disagreements'] else 'yes'} |"
 
 
@@ -163,10 +174,10 @@ def _number(value) -> str:
 
 def table(found):
     """All rows as Markdown; pairs are recorded, fitted cell."""
-    columns = "recording, sweep, by, pA, verdict and score, spikes, coincidence, rms and between spikes mV"
-    columns += ", rest mV, R MOhm, tau ms, agrees"
+    columns = "recording, sweep, by, pA, verdict and score, spikes, rms and between spikes mV"
+    columns += ", first spike ms, peak mV, width ms, rest mV, R MOhm, tau ms, agrees"
     yield f"| {columns.replace(', ', ' | ')} |"
-    yield "|---" * 12 + "|"
+    yield "|---" * 14 + "|"
     yield from map(line, found)
 
 

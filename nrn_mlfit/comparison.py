@@ -7,7 +7,7 @@ import numpy as np
 
 from nrn_mlfit import textfile
 from nrn_mlfit.errors import FitError
-from nrn_mlfit.recordings import Recording, membrane, quality
+from nrn_mlfit.recordings import Recording, firing, membrane, quality
 from nrn_mlfit.recordings.membrane import Measure
 from nrn_mlfit.spikes import coincidence, spike_times
 
@@ -18,24 +18,31 @@ FEWEST_MS = 10.0  # between spikes, to tell of them
 LEAST_COINCIDENCE = 0.5
 LARGEST_COUNT_SHARE = 1 / 3  # of the larger count; and more than one spike
 LARGEST_BETWEEN_MV, LARGEST_BETWEEN_NOISES = 3.0, 3.0
+LARGEST_APART = {
+    firing.FIRST: (5.0, 1 / 3),
+    firing.PEAK: (10.0, 0.0),
+    firing.WIDTH: (0.0, 1 / 3),
+}  # ms or mV, and a share of the larger
 
 
 @dataclass(frozen=True)
 class Comparison:
     """A re-simulated trace beside its recording: rms differences in mV (of all samples, and between spikes; None: too few
-    there), spikes, the coincidence factor (1: all within 2 ms), both membranes, and why the two do not agree, if they don't."""
+    there), spikes, the coincidence factor (1: all within 2 ms), what their spikes are like, both membranes, and why the two do
+    not agree, if they don't."""
 
     rms: float
     rms_between: float | None
     spikes_recorded: int
     spikes_simulated: int
     coincidence: float
+    firing: tuple[Measure, ...]
     membrane: tuple[Measure, ...]
     disagreements: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """All of it as a person reads it, what does not agree first."""
-        return [*self.warning(), *self.closeness(), *_membrane_lines(self.membrane)]
+        return [*self.warning(), *self.closeness(), *_measure_lines(self.firing), *_measure_lines(self.membrane)]
 
     def warning(self) -> list[str]:
         """One line where recording and fitted cell do not agree, else none."""
@@ -58,8 +65,8 @@ def load(path: Path) -> Comparison:
     """Read a comparison.json; raises FitError for another file."""
     held = textfile.read_json(path, FitError)
     try:
-        measures = tuple(Measure(**measure) for measure in held.pop("membrane"))
-        return Comparison(**{**held, "disagreements": tuple(held["disagreements"])}, membrane=measures)
+        measures = {name: tuple(Measure(**one) for one in held.pop(name)) for name in ("firing", "membrane")}
+        return Comparison(**{**held, "disagreements": tuple(held["disagreements"])}, **measures)
     except (TypeError, KeyError, AttributeError) as error:
         again = f"`nrn-mlfit resimulate {path.parent}` makes it anew"
         raise FitError(f"{path}: is no comparison ({error}); {again}") from None
@@ -69,8 +76,13 @@ def compare(recording: Recording, simulated, current_unit: str = "nA") -> Compar
     """A recording beside its re-simulation (P, S, T) in mV; spikes are those of the first probe, the membrane is that of the
     first probe under the first stimulus."""
     recorded, dt = recording.volts, recording.dt
+    currents = [None] * len(recorded[0]) if recording.currents is None else recording.currents
     pairs = [(spike_times(a, dt), spike_times(b, dt)) for a, b in zip(recorded[0], simulated[0], strict=True)]
     close = [coincidence(a, b, recording.duration, PRECISION_MS) for a, b in pairs]
+    placed = [
+        value for value, pair, current in zip(close, pairs, currents, strict=True) if _is_placed(pair, current, dt)
+    ]
+    spikes = firing.compared(recorded[0], simulated[0], currents, dt)
     between = rms_between(recorded, simulated, dt, pairs)
     noise = quality.measured(recording).noise_mv or 0.0
     return Comparison(
@@ -79,21 +91,43 @@ def compare(recording: Recording, simulated, current_unit: str = "nA") -> Compar
         spikes_recorded=sum(a.size for a, _ in pairs),
         spikes_simulated=sum(b.size for _, b in pairs),
         coincidence=float(np.mean(close)),
+        firing=spikes,
         membrane=_membrane(recording, simulated, current_unit),
-        disagreements=tuple(_disagreements(pairs, float(np.mean(close)), between, noise)),
+        disagreements=(*_trains_apart(pairs, placed), *_spikes_apart(spikes), *_volts_apart(between, noise)),
     )
 
 
-def _disagreements(pairs, close, between, noise):
-    """Why two traces do not agree, a sentence each."""
+def _is_placed(pair, current, dt) -> bool:
+    """Whether there are spikes, and where the current moves, so that the same cell would have them at the same times."""
+    tops = [np.round(times / dt).astype(int) for times in pair]
+    return any(times.size for times in pair) and firing.steady_from(current, dt, tops) is None
+
+
+def _trains_apart(pairs, placed):
+    """Why two spike trains do not agree, a sentence each; `placed` are the coincidences where the stimulus places the spikes."""
     ours, theirs = (np.array([pair[k].size for pair in pairs]) for k in (0, 1))
     apart = np.abs(ours - theirs).sum()
     if apart and 0 in (ours.sum(), theirs.sum()):
         yield f"{_silent(theirs.sum(), 'the fitted cell')}, {_silent(ours.sum(), 'the recording')}"
     elif apart > max(1, LARGEST_COUNT_SHARE * np.maximum(ours, theirs).sum()):
         yield f"the spike counts differ by more than a third ({ours.sum()} recorded, {theirs.sum()} simulated)"
-    if ours.sum() and theirs.sum() and close < LEAST_COINCIDENCE:
+    if ours.sum() and theirs.sum() and placed and (close := float(np.mean(placed))) < LEAST_COINCIDENCE:
         yield f"few spikes coincide ({close:.2f}, wanted {LEAST_COINCIDENCE:g})"
+
+
+def _spikes_apart(measures):
+    """Why the spikes of two traces are not alike."""
+    for one in measures:
+        if one.recorded is None or one.fitted is None:
+            continue
+        least, share = LARGEST_APART[one.name]
+        limit = max(least, share * max(one.recorded, one.fitted)) if share else least
+        if abs(one.recorded - one.fitted) > limit:
+            both = f"{_figure(one.recorded, one.unit)} recorded, {_figure(one.fitted, one.unit)} simulated"
+            yield f"{one.name} {both} (limit {limit:.2g} {one.unit} apart)"
+
+
+def _volts_apart(between, noise):
     limit = max(LARGEST_BETWEEN_MV, LARGEST_BETWEEN_NOISES * noise)
     if between is not None and between > limit:
         yield f"between spikes the voltage is off by {between:.1f} mV rms (limit {limit:.2g})"
@@ -124,7 +158,7 @@ def _membrane(recording, simulated, unit) -> tuple[Measure, ...]:
     return membrane.compared(recording.volts[0, 0], simulated[0, 0], recording.currents[0], recording.dt, unit)
 
 
-def _membrane_lines(measures):
+def _measure_lines(measures):
     """A line a figure; those that neither trace tells of, for one reason, together."""
     absent: dict[str, list[str]] = {}
     for m in measures:
@@ -137,4 +171,4 @@ def _membrane_lines(measures):
 
 
 def _figure(value, unit) -> str:
-    return "not measured" if value is None else f"{value:.1f} {unit}"
+    return "not measured" if value is None else f"{value:.3g} {unit}" if abs(value) < 10 else f"{value:.1f} {unit}"

@@ -1,9 +1,9 @@
 """How far a trace lies from a recorded one, as a number that falls while the two become alike. P probes, S stimuli, T samples.
 
-Spike counts and times, shapes of spikes and the voltage between them, each in units of an error that matters, as features are
-weighed in searches for models of neurons (Druckmann et al., Front. Neurosci. 1:7, 2007; there the unit is what repeats differ
-by, which one sweep does not tell). Squares are summed up; each levels off at some units, so that a trace which is wrong in one
-thing can still be better or worse in the others.
+Spike counts and times, shapes of spikes, the voltage between them and at rest, each in units of an error that matters, as
+features are weighed in searches for models of neurons (Druckmann et al., Front. Neurosci. 1:7, 2007; there the unit is what
+repeats differ by, which one sweep does not tell). Squares are summed up; each levels off at some units, so that a trace which
+is wrong in one thing can still be better or worse in the others.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from nrn_mlfit.comparison import PRECISION_MS, rms_between
-from nrn_mlfit.recordings import Recording
+from nrn_mlfit.recordings import Recording, quality
 from nrn_mlfit.recordings.spike_shapes import spikes
 from nrn_mlfit.spikes import spike_times
 
 COUNT_SHARE = 1 / 8  # of the recorded count, and at least one spike
 TIME_MS, FIRST_MS = 8.0, 5.0
 BETWEEN_MV = 3.0
+REST_MV = 2.0
 SHAPE = np.array([5.0, 0.25, 4.0, 4.0, 5.0, 0.25])  # mV, ms: of _shape's columns
 CLOSE, FEW, MANY = 2.0, 4.0, 7.0  # units at which a square has come to half of what it can be
 ABSENT = 2 * FEW**2 + CLOSE**2  # of times that only one of two traces has
@@ -26,17 +27,21 @@ TROUGH_MS = 30.0  # after a spike, or until the next one
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """A recording and what of its spikes a trace is compared with."""
+    """A recording and what of its spikes, and of its rest, a trace is compared with; a rest is the samples of one stimulus
+    before it begins, None where there are none."""
 
     recording: Recording
     times: list
     shapes: list
+    rests: list
 
     @classmethod
     def of(cls, recording: Recording) -> "Target":
         first = recording.volts[0]
         times = [spike_times(volts, recording.dt) for volts in first]
-        return cls(recording, times, [_shape(volts, recording.dt) for volts in first])
+        currents = [None] * len(first) if recording.currents is None else recording.currents
+        rests = [_rest(*pair, recording.dt) for pair in zip(first, currents, strict=True)]
+        return cls(recording, times, [_shape(volts, recording.dt) for volts in first], rests)
 
     def distance(self, volts) -> float:
         """How far a trace (P, S, T) in mV lies from the recording: 0 for the same trace, about 1 for each thing that is off by a
@@ -49,7 +54,12 @@ class Target:
             _times_apart(*pair) + _shapes_apart(shape, _shape(trace, dt))
             for pair, shape, trace in zip(pairs, self.shapes, volts[0], strict=True)
         ]
-        return float(np.mean(spiking) + self._between(volts, pairs))
+        return float(np.mean(spiking) + self._between(volts, pairs) + self._rests_apart(volts))
+
+    def _rests_apart(self, volts) -> float:
+        pairs = zip(self.recording.volts[0], volts[0], self.rests, strict=True)
+        apart = [np.median(ours[rest]) - np.median(theirs[rest]) for ours, theirs, rest in pairs if rest is not None]
+        return float(np.mean([_soft(one / REST_MV, MANY) for one in apart])) if apart else 0.0
 
     def _between(self, volts, pairs) -> float:
         """Of the voltage far from spikes. A trace that spikes so often that nothing is left of it there is as far as can be,
@@ -63,7 +73,13 @@ class Target:
 
     def largest(self) -> float:
         """What no trace exceeds."""
-        return 2 * MANY**2 + ABSENT + FEW**2 * len(SHAPE)
+        return 3 * MANY**2 + ABSENT + FEW**2 * len(SHAPE)
+
+
+def _rest(volts, current, dt):
+    """The samples of a trace (T,) before its stimulus begins, None where there are none without a spike."""
+    before, _ = quality.rests(current, len(volts), dt, [spike.top for spike in spikes(volts, dt)])
+    return before
 
 
 def _soft(units, half) -> float:

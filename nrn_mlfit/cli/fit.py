@@ -273,6 +273,8 @@ def _print(result, of_the_recording):
         *(f"recording: {said}" for said in of_the_recording),
     ]:
         say(f"  {line}")
+    if result.comparison.disagreements and not result.fit.searched:
+        say("a search from here may find a cell that does: the same command with --refine 2000")
     folder = Path(result.folder)
     compile_first = "nrnivmodl mod && " if (folder / "mod").is_dir() else ""
     say(f"look at {folder / 'fit.png'}, or at a page: nrn-mlfit report {folder}")

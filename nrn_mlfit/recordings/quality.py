@@ -184,7 +184,7 @@ def rests(current, size: int, dt: float, tops):
     if protocols.recognised(current, dt) == "none":
         return _free(0, size // 2, tops, dt), _free(size // 2, size, tops, dt)
     parts = pieces.stretches(current, dt)
-    still = [p for p in parts if _is_still(current[p.first : p.last], current, dt)]
+    still = [p for p in parts if is_still(current, p, dt)]
     first = next((p for p in still if p.first == 0), None)
     if first is None:
         return _lead(current, dt, tops), None
@@ -195,8 +195,9 @@ def rests(current, size: int, dt: float, tops):
     return before, _free(last.first, last.last, tops, dt)
 
 
-def _is_still(part, current, dt) -> bool:
-    means, _ = pieces.blocks(part, dt)
+def is_still(current, part: pieces.Stretch, dt: float) -> bool:
+    """Whether a current (T,) holds one level over a stretch of it."""
+    means, _ = pieces.blocks(current[part.first : part.last], dt)
     return pieces.strays(means) <= pieces.tolerance(current, dt)
 
 

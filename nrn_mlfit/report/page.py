@@ -184,18 +184,25 @@ def _closeness(found) -> Html:
         ["rms between spikes", between, "of the samples far from every spike of either trace"],
     ]
     figures = table("Recording and re-simulated fitted cell", ["measure", "figure", "what it is"], rows, figures=(1,))
-    return join([figures, _membrane(found.membrane)])
+    about_spikes = (
+        "Peak and width at half height: medians over the whole spikes of the first probe. The first spike is told from "
+        "the begin of the step; later ones of one neuron come at other times in each repeat of a step, so the coincidence counts only where the current "
+        "moves."
+    )
+    about_membrane = f"In the same samples of both traces, under the same step of the current; of {FIRST}."
+    of_spikes = _measures("spikes", "Spikes of recording and fitted cell", found.firing, about_spikes)
+    of_membrane = _measures("membrane", "Membrane of recording and fitted cell", found.membrane, about_membrane)
+    return join([figures, of_spikes, of_membrane])
 
 
-def _membrane(measures) -> Html:
+def _measures(kind, title, measures, told) -> Html:
     rows = [[m.name, *(_measured(x) for x in (m.recorded, m.fitted)), m.unit, m.why] for m in measures]
-    heads = ["membrane", "recording", "fitted cell", "unit", "if not measured, why"]
-    told = f"In the same samples of both traces, under the same step of the current; of {FIRST}."
-    return join([table("Membrane of recording and fitted cell", heads, rows, figures=(1, 2)), paragraphs(told)])
+    heads = [kind, "recording", "fitted cell", "unit", "if not measured, why"]
+    return join([table(title, heads, rows, figures=(1, 2)), paragraphs(told)])
 
 
 def _measured(value) -> str:
-    return "\N{EN DASH}" if value is None else f"{value:.1f}"
+    return "\N{EN DASH}" if value is None else f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
 
 
 def _around(shown) -> Html:

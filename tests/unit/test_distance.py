@@ -113,3 +113,12 @@ def test_stimuli_are_averaged():
 
 def test_a_trace_that_is_not_finite_is_as_far_as_can_be():
     assert target(RECORDED).distance(np.full_like(RECORDED, np.nan)) == target(RECORDED).largest()
+
+
+def test_a_rest_that_is_off_counts_for_itself():
+    """Before a step all is 4 mV off, in the step nothing: two units of rest, beside what lies between spikes."""
+    current = np.where(DT * np.arange(round(LENGTH_MS / DT)) >= 100, 0.1, 0.0)
+    recorded, moved = trace([]), trace([])
+    moved[..., :1000] += 4
+    known = Target.of(Recording(recorded, current, DT, "recorded")).distance(moved)
+    assert known - target(recorded).distance(moved) == pytest.approx(MANY**2 * 4 / (MANY**2 + 4))

@@ -50,7 +50,8 @@ def fit(**changes):
 
 def shown(found=None, **changes):
     membrane = (Measure("rest", "mV", -70.25, -69.0), Measure("time constant", "ms", None, None, "no step"))
-    comparison = Comparison(3.217, 1.234, 3, 4, 0.76, membrane, ())
+    firing = (Measure("first spike", "ms", 12.5, 14.0), Measure("spike width", "ms", 1.25, 0.875))
+    comparison = Comparison(3.217, 1.234, 3, 4, 0.76, firing, membrane, ())
     files = {"fit.hoc": b"// fit\n", "mod/na.mod": b"NEURON {}\n", "expected.txt": b"-70.0\n" * 20_000}
     held = {"recording": Recording(VOLTS, CURRENT, DT, "a.npz"), "simulated": VOLTS[None, None] + 1.0}
     return page.Shown(**{"fit": found or fit(), **held, "comparison": comparison, "files": files, **changes})
