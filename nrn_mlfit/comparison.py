@@ -65,8 +65,9 @@ def load(path: Path) -> Comparison:
     """Read a comparison.json; raises FitError for another file."""
     held = textfile.read_json(path, FitError)
     try:
-        measures = {name: tuple(Measure(**one) for one in held.pop(name)) for name in ("firing", "membrane")}
-        return Comparison(**{**held, "disagreements": tuple(held["disagreements"])}, **measures)
+        for name in ("firing", "membrane"):
+            held[name] = tuple(Measure(**one) for one in held[name])
+        return Comparison(**{**held, "disagreements": tuple(held["disagreements"])})
     except (TypeError, KeyError, AttributeError) as error:
         again = f"`nrn-mlfit resimulate {path.parent}` makes it anew"
         raise FitError(f"{path}: is no comparison ({error}); {again}") from None

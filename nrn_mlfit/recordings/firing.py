@@ -26,11 +26,12 @@ def compared(recorded, fitted, currents, dt: float) -> tuple[Measure, ...]:
         peaks.append([trace[spike.top] for trace, some in zip(traces, of_all, strict=True) for spike in some])
         widths.append([spike.width for some in of_all for spike in some])
     missing = "; ".join(NO_SPIKE.format(name) for name, held in zip(TRACES, peaks, strict=True) if not held)
-    shapes = [
-        Measure(name, unit, *(float(np.median(one)) if one else None for one in held), missing)
-        for name, unit, held in ((PEAK, "mV", peaks), (WIDTH, "ms", widths))
-    ]
-    return (_first(found, currents, dt), *shapes)
+    of_peaks = Measure(PEAK, "mV", _median(peaks[0]), _median(peaks[1]), missing)
+    return _first(found, currents, dt), of_peaks, Measure(WIDTH, "ms", _median(widths[0]), _median(widths[1]), missing)
+
+
+def _median(values) -> float | None:
+    return float(np.median(values)) if values else None
 
 
 def _first(found, currents, dt) -> Measure:
@@ -38,8 +39,8 @@ def _first(found, currents, dt) -> Measure:
     for current, *tops in zip(currents, *(_tops(some) for some in found), strict=True):
         begin = steady_from(current, dt, tops)
         if begin is not None:
-            late = [next((dt * (top - begin) for top in some if top >= begin), None) for some in tops]
-            return Measure(FIRST, "ms", *late, "; ".join(_absent(late)))
+            one, other = (next((dt * (top - begin) for top in some if top >= begin), None) for some in tops)
+            return Measure(FIRST, "ms", one, other, "; ".join(_absent((one, other))))
     return Measure(FIRST, "ms", None, None, NO_STEP)
 
 

@@ -186,8 +186,8 @@ def _closeness(found) -> Html:
     figures = table("Recording and re-simulated fitted cell", ["measure", "figure", "what it is"], rows, figures=(1,))
     about_spikes = (
         "Peak and width at half height: medians over the whole spikes of the first probe. The first spike is told from "
-        "the begin of the step; later ones of one neuron come at other times in each repeat of a step, so the coincidence counts only where the current "
-        "moves."
+        "the begin of the step; later ones of one neuron come at other times in each repeat of a step, so the coincidence counts "
+        "only where the current moves."
     )
     about_membrane = f"In the same samples of both traces, under the same step of the current; of {FIRST}."
     of_spikes = _measures("spikes", "Spikes of recording and fitted cell", found.firing, about_spikes)
