@@ -20,20 +20,21 @@ from alarm import study
 from nrn_mlfit.learn.ensemble import Ensemble
 
 SHIPPED = Path(__file__).parents[1] / "nrn_mlfit" / "ensembles"
-JUDGING, JUDGING_SEED = 20_000, 2
+JUDGING_SEED = 2
 SHIFTED = 300  # traces of each shift
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Of which cell an ensemble is, under which stimulus (None: the cell's own); how many traces it learns from, how long,
-    with what of a recording's faults, and how many networks it has."""
+    with what of a recording's faults, how many networks it has, and by how many other traces it is judged."""
 
     cell: str
     traces: int = 200_000
     minutes: float = 13
     folds: int = 4
     design: str = "residual"
+    judging: int = 20_000
     stimulus: str | None = None
     faults: tuple[str, ...] = ()
 
@@ -45,7 +46,7 @@ RECIPES = {
     "mainen": Recipe("mainen", minutes=44),
     "ball_two_sticks": Recipe("ball_two_sticks", minutes=9),
     "izhikevich": Recipe("izhikevich", minutes=13),
-    "mainen_steps": Recipe("mainen_slice", 60_000, 24, stimulus="steps", faults=RECORDED),
+    "mainen_steps": Recipe("mainen_wide", 72_000, 24, judging=10_000, stimulus="steps", faults=RECORDED),
     "izhikevich_steps": Recipe("izhikevich_slice", 60_000, 10, stimulus="steps", faults=RECORDED),
 }
 
@@ -66,7 +67,7 @@ def make(name: str, recipe: Recipe, work: Path, ranks: int):
     budget = ["--design", recipe.design, "--folds", recipe.folds, "--minutes", recipe.minutes, "--weights", "float16"]
     budget += recipe.faults
     nrn_mlfit(*simulate, "-j", ranks, "-n", recipe.traces, "-o", work / "training")
-    nrn_mlfit(*simulate, "-j", ranks, "-n", JUDGING, "--seed", JUDGING_SEED, "-o", work / "judging")
+    nrn_mlfit(*simulate, "-j", ranks, "-n", recipe.judging, "--seed", JUDGING_SEED, "-o", work / "judging")
     if not (work / "ensemble").is_dir():
         nrn_mlfit("train", work / "training", *budget, "-j", ranks, "-o", work / "ensemble")
     lines = [*simulate, "-n", recipe.traces], ["train", *budget, "-j", ranks]

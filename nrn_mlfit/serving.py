@@ -18,7 +18,7 @@ from nrn_mlfit.learn.outline import Outline
 from nrn_mlfit.recordings import Recording
 from nrn_mlfit.simulator.mechanisms import cache_folder
 
-CELL = "mainen_slice"  # what a recording is fitted with where nothing else is said: its rest, temperature and size are free
+CELL = "mainen_wide"  # what a recording is fitted with where nothing else is said: its ranges hold recorded neurons
 TRACES, MINUTES, FOLDS = 50_000, 30, 4  # of an ensemble that is made for one recording
 TIMED_SETS = 64  # that tell how fast this machine is
 AS_RECORDED = (
@@ -64,7 +64,7 @@ def known(cell: str | None = None) -> list[Known]:
     """The ensembles that are found without being named, in the order in which they are chosen; those of `cell` where it is given:
     the name that they have for it, or a cell file, as it is now.
 
-    The cell decides: mainen_slice, then the others that come with the package, those with channels of their own before point
+    The cell decides: mainen_wide, then the others that come with the package, those with channels of their own before point
     processes (which copy a voltage and no conductance), then the user's. Of one cell it is the latest made here, then that which
     comes with the package. Damaged ones are none. Raises CellError for a cell that there is not.
     """

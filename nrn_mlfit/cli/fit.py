@@ -33,7 +33,7 @@ SPAN = f"{NUMBER}(-{NUMBER})?"
 @click.option(
     "--cell",
     help="Only by an ensemble of this cell (name or cell file), which --train makes where there is none  [default: of any cell; "
-    "--train makes one of mainen_slice]",
+    "--train makes one of mainen_wide]",
 )
 @click.option(
     "--refine",
@@ -53,7 +53,7 @@ def fit(recording, ensemble, output, sweep, one_cell, stimulus, train, cell, ref
     them drift. The files of a folder may be of different cells: say --one-cell where they are not. A broken-off series goes on
     where it stopped by the same command.
 
-    Without -e an ensemble is looked for that knows the stimulus. Of several the cell decides: mainen_slice, then the others that
+    Without -e an ensemble is looked for that knows the stimulus. Of several the cell decides: mainen_wide, then the others that
     come with nrn_mlfit, point cells last, then your own (--cell takes one of them only). Of one cell it is the latest made here
     by --train, then that which comes with nrn_mlfit. The one that is taken is named, and so are the others. Where none knows the
     stimulus, the commands that make one are said, with the time they take on this machine.

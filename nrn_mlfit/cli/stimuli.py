@@ -56,7 +56,7 @@ def _listed():
     for name in NAMED:
         bank = make_protocol(name)
         yield f"By name: {name}, a {bank.name} of {bank.length * bank.dt:g} ms each, for steps of 400, 500 or more ms"
-        yield f"  in a cell file `stimulus: {name}`, or nrn-mlfit simulate mainen_slice --stimulus {name} -n 2000 -o runs/{name}"
+        yield f"  in a cell file `stimulus: {name}`, or nrn-mlfit simulate mainen_wide --stimulus {name} -n 2000 -o runs/{name}"
     yield "A recorded current as the stimulus, whatever the cell file says:"
     yield "  nrn-mlfit recording cell7.nwb -o piece.npz"
     yield "  nrn-mlfit simulate mainen --stimulus piece.npz -n 2000 -o runs/piece"

@@ -51,7 +51,7 @@ def test_the_others_are_told_as_they_are_typed_and_cell_chooses_among_them(tmp_p
     path = steps(tmp_path / "steps.npz")
     done = run("fit", path, "-o", tmp_path / "fit")
     assert done.output.splitlines()[:2] == [
-        "ensemble: mainen_steps, of mainen_slice (comes with nrn_mlfit)",
+        "ensemble: mainen_steps, of mainen_wide (comes with nrn_mlfit)",
         "  as well: -e izhikevich_steps, of izhikevich_slice (comes with nrn_mlfit)",
     ]
     done = run("fit", path, "-o", tmp_path / "point", "--cell", "izhikevich_slice")
@@ -65,7 +65,7 @@ def test_where_only_other_cells_know_it_they_are_told(tmp_path):
     path = steps(tmp_path / "steps.npz")
     done = run("fit", path, "-o", tmp_path / "fit", "--cell", "izhikevich", "--window", 0, 900)
     assert done.output.splitlines() == [
-        "  known to: -e mainen_steps, of mainen_slice (comes with nrn_mlfit)",
+        "  known to: -e mainen_steps, of mainen_wide (comes with nrn_mlfit)",
         "  known to: -e izhikevich_steps, of izhikevich_slice (comes with nrn_mlfit)",
     ]
     assert str(done.exception).startswith(
@@ -73,7 +73,7 @@ def test_where_only_other_cells_know_it_they_are_told(tmp_path):
     )
     done = run("fit", path, "-o", tmp_path / "fit", "--cell", "izhikevich", "-e", "mainen_steps")
     assert str(done.exception) == (
-        "-e mainen_steps: is an ensemble of mainen_slice, not of izhikevich; leave out --cell, or name another with -e"
+        "-e mainen_steps: is an ensemble of mainen_wide, not of izhikevich; leave out --cell, or name another with -e"
     )
 
 

@@ -13,7 +13,7 @@ OF_CELLS = {
     "izhikevich": ("izhikevich", None),
     "izhikevich_steps": ("izhikevich_slice", "steps"),
     "mainen": ("mainen", None),
-    "mainen_steps": ("mainen_slice", "steps"),
+    "mainen_steps": ("mainen_wide", "steps"),
 }
 SETS, SEED = 64, 77  # of no training and no judging
 

@@ -64,8 +64,8 @@ def test_the_cell_decides_which_is_taken_and_then_who_made_it(empty_cache):
     made(empty_cache, "point", "izhikevich_slice")
     made(empty_cache, "again", "mainen")
     assert names(chirped(0.8)) == ["again", "mainen", "point", "own", "own-before"]
-    made(empty_cache, "slice", "mainen_slice", age=999)
-    assert names(chirped(0.8)) == ["slice", "again", "mainen", "point", "own", "own-before"]
+    made(empty_cache, "wide", "mainen_wide", age=999)
+    assert names(chirped(0.8)) == ["wide", "again", "mainen", "point", "own", "own-before"]
 
 
 def test_a_damaged_one_is_none(empty_cache):
