@@ -45,3 +45,10 @@ def level(held: set[str]) -> str:
             break
         reached = name
     return reached
+
+
+def peak_bytes(pid: int) -> int:
+    """The most memory that a process of ours has held at a time; 0 where this system does not say."""
+    status = Path(f"/proc/{pid}/status")
+    found = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text() if status.is_file() else "", re.MULTILINE)
+    return 1024 * int(found[1]) if found else 0

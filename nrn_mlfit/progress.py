@@ -21,6 +21,11 @@ def duration(seconds: float) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
 
 
+def counted(number: int, thing: str) -> str:
+    """So many things in words: 1 set, 2 sets."""
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
 class Meter:
     """Says how far along `total` things are, at most once in a few seconds."""
 

@@ -2,7 +2,9 @@
 
 import click
 
-from nrn_mlfit.cli.options import any_path, say
+from nrn_mlfit.cli.cells_check import check
+from nrn_mlfit.cli.cells_new import new
+from nrn_mlfit.cli.options import any_path, say, table
 
 
 @click.group(invoke_without_command=True)
@@ -10,14 +12,22 @@ from nrn_mlfit.cli.options import any_path, say
 def cells(ctx):
     """List the cells known by name; `cells show NAME` tells about one of them.
 
+    `cells new` begins a cell of your own from its HOC template, and `cells check` tries a cell out before anyone trains.
+
     \b
     Examples:
       nrn-mlfit cells
       nrn-mlfit cells show mainen -o mainen.png
+      nrn-mlfit cells new my_cell.hoc -o my_cell
+      nrn-mlfit cells check my_cell
     """
     if ctx.invoked_subcommand is None:
         for line in _listed():
             say(line)
+
+
+cells.add_command(new)
+cells.add_command(check)
 
 
 @cells.command()
@@ -102,7 +112,7 @@ def _listed():
 
     known = rules.available()
     rows = [("cell", "parameters", "stimulus", "from"), *(_row(name, path) for name, path in known.items())]
-    yield from _table(rows)
+    yield from table(rows)
     yield "more about one: nrn-mlfit cells show NAME; your own: give the path of its cell file in place of a name"
 
 
@@ -154,7 +164,7 @@ def _shown(model):
         yield f"  gain         {gain}"
     for one in model.fixed:
         yield f"  fixed        {one.parameter.name} = {one.value:g} {one.parameter.unit}".rstrip()
-    yield from _table([("parameter", "low", "high", "unit", "scale", "sets"), *map(_parameter, model.space.parameters)])
+    yield from table([("parameter", "low", "high", "unit", "scale", "sets"), *map(_parameter, model.space.parameters)])
 
 
 def _conditions(model) -> str:
@@ -173,10 +183,3 @@ def _gain(model) -> str:
 
 def _parameter(p):
     return p.name, f"{p.low:g}", f"{p.high:g}", p.unit, p.scale, ", ".join(p.sets)
-
-
-def _table(rows):
-    """Rows of words as lines of aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()

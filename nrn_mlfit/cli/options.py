@@ -69,6 +69,13 @@ def say(line: str):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def table(rows):
+    """Rows of words as lines of aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
+
+
 def command_line() -> str:
     """The command that runs, as it can be typed again."""
     return shlex.join(["nrn-mlfit", *sys.argv[1:]])

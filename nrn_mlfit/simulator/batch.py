@@ -88,6 +88,21 @@ class Batch:
         """The name of the engine that came of the choice."""
         return self._workers[0].made.name
 
+    @property
+    def why(self) -> str:
+        """Why it is plain NEURON where a faster one was sought; empty else."""
+        return self._workers[0].made.why
+
+    @property
+    def lanes(self) -> int:
+        """How many sets a worker takes at once."""
+        return self._workers[0].lanes
+
+    @property
+    def memory(self) -> int:
+        """The bytes that a worker has held at most."""
+        return max(machine.peak_bytes(worker.made.pid) for worker in self._begun)
+
     def run(self, phys_par, reduce: Reduce = single_precision, tick: Tick = lambda _: None) -> tuple[np.ndarray, ...]:
         """As `simulate_sets`; `tick(n)` is called when n more sets are done, by one thread at a time.
 

@@ -38,10 +38,11 @@ class Structure:
 
 def _makeup(cell) -> list[tuple]:
     return [
-        (s.name(), s.nseg, str(s.parentseg()), [m.name() for m in s(0.5)], [p.hname() for p in _point_processes(s)])
+        (s.name(), s.nseg, str(s.parentseg()), [m.name() for m in s(0.5)], [p.hname() for p in point_processes(s)])
         for s in sections_of(cell)
     ]
 
 
-def _point_processes(section) -> list:
+def point_processes(section) -> list:
+    """The point processes that sit in a section."""
     return [process for place in section.allseg() for process in place.point_processes()]

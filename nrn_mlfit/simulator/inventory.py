@@ -1,0 +1,173 @@
+"""What a template builds: sections, SectionLists, point processes, and every quantity with NEURON's unit and its values."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nrn_mlfit.cells import CellModel
+from nrn_mlfit.places import SECTION_VARIABLES
+from nrn_mlfit.simulator.door import hoc
+from nrn_mlfit.simulator.session import build_cell
+from nrn_mlfit.simulator.structure import point_processes, sections_of
+
+PARAMETERS = 1  # of MechanismStandard: the PARAMETER block
+Readout = dict[tuple[str, str], tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A variable of the cell: of a `mechanism` (empty: of every section), in NEURON's `unit`, with the lowest and the highest
+    value (low, high) in each section that has it."""
+
+    variable: str
+    mechanism: str
+    unit: str
+    values: dict[str, tuple[float, float]]
+
+    def among(self, sections) -> tuple[float, float] | None:
+        """The lowest and the highest value in those of `sections` that have it; None where none has."""
+        held = [self.values[name] for name in sections if name in self.values]
+        return (min(low for low, _ in held), max(high for _, high in held)) if held else None
+
+
+@dataclass(frozen=True)
+class PointQuantity:
+    """A number of a public point process, `name` as in a@cell, with NEURON's unit and its value."""
+
+    name: str
+    unit: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """A cell as its template builds it.
+
+    `sections` maps the name of each, as in `dend[3]`, to its number of segments, and `public` are those that a cell file can
+    name; `lists` are the public SectionLists; `processes` maps the name of a public point process to its class, and `points`
+    are their numbers. `celsius`, `v_init` and `dt` are NEURON's once the cell is built. `strangers`: how many sections the HOC
+    file has made besides.
+    """
+
+    template: str
+    sections: dict[str, int]
+    root: str
+    public: tuple[str, ...]
+    lists: dict[str, tuple[str, ...]]
+    processes: dict[str, str]
+    quantities: tuple[Quantity, ...]
+    points: tuple[PointQuantity, ...]
+    celsius: float
+    v_init: float
+    dt: float
+    strangers: int
+
+    @property
+    def segments(self) -> int:
+        return sum(self.sections.values())
+
+    @property
+    def site(self) -> str:
+        """The section to record from: a soma, or that all others hang on."""
+        somata = [name for name in self.sections if name.split("[")[0].lower() == "soma"]
+        return somata[0] if somata else self.root
+
+    @property
+    def uncovered(self) -> list[str]:
+        """The sections that are in no public SectionList."""
+        listed = {section for sections in self.lists.values() for section in sections}
+        return [name for name in self.sections if name not in listed]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a cell file can name all that it needs to."""
+        return not self.uncovered and self.site in self.public
+
+
+def take(model: CellModel) -> Inventory:
+    """Build the template of a cell in this process and list what there is; raises what build_cell raises."""
+    cell, h = build_cell(model), hoc()
+    own = sections_of(cell)
+    names = {section: name_in(cell, section) for section in own}
+    members = {name: getattr(cell, name) for name in dir(cell) if not name.startswith("__")}
+    return Inventory(
+        template=model.template,
+        sections={names[section]: section.nseg for section in own},
+        root=next((names[s] for s in own if s.parentseg() is None), ""),
+        public=tuple(name for name in names.values() if name.split("[")[0] in members),
+        lists={
+            name: tuple(names[s] for s in found if s in names)
+            for name, found in members.items()
+            if hasattr(found, "allroots")
+        },
+        processes={name: _class(found) for name, found in members.items() if _is_process(found)},
+        quantities=tuple(_quantities(cell)),
+        points=tuple(p for name, found in members.items() if _is_process(found) for p in _numbers(name, found)),
+        celsius=float(h.celsius),
+        v_init=float(h.v_init),
+        dt=float(h.dt),
+        strangers=sum(1 for section in h.allsec() if section not in names),
+    )
+
+
+def name_in(cell, section) -> str:
+    """A section's name inside its cell, as cell files have it: soma, dend[3]."""
+    return section.name().removeprefix(f"{cell.hname()}.")
+
+
+def readout(cell) -> Readout:
+    """All quantities of a live cell as they are now: (variable, section or point process) -> its values, one a segment."""
+    held: Readout = {}
+    for section in sections_of(cell):
+        name = name_in(cell, section)
+        held |= {(v, name): (float(getattr(section, v)),) for v in ("nseg", *SECTION_VARIABLES)}
+        for variable in ("diam", "cm", *_variables(section)):
+            held[variable, name] = tuple(float(getattr(segment, variable)) for segment in section)
+        for process in point_processes(section):
+            for variable in _of_mechanism(_class(process)):
+                held[variable, process.hname()] = (float(getattr(process, variable)),)
+    return held
+
+
+def _variables(section) -> Iterator[str]:
+    """What the mechanisms of a section are told, and the reversal potentials of its ions."""
+    for mechanism in section(0.5):
+        if mechanism.name().endswith("_ion"):
+            yield f"e{mechanism.name().removesuffix('_ion')}"
+        else:
+            yield from _of_mechanism(mechanism.name())
+
+
+def _of_mechanism(name) -> Iterator[str]:
+    h = hoc()
+    standard, word = h.MechanismStandard(name, PARAMETERS), h.ref("")
+    for k in range(int(standard.count())):
+        if standard.name(word, k) == 1:  # not an array
+            yield word[0]
+
+
+def _is_process(found) -> bool:
+    return hasattr(found, "get_segment")
+
+
+def _numbers(name, process) -> Iterator[PointQuantity]:
+    for variable in _of_mechanism(_class(process)):
+        unit = hoc().units(f"{_class(process)}.{variable}")
+        yield PointQuantity(f"{variable}@{name}", unit, float(getattr(process, variable)))
+
+
+def _class(process) -> str:
+    return process.hname().partition("[")[0]
+
+
+def _quantities(cell) -> Iterator[Quantity]:
+    values: dict[str, dict] = defaultdict(dict)
+    sections = sections_of(cell)
+    names = {name_in(cell, section) for section in sections}
+    for (variable, where), found in readout(cell).items():
+        if where in names and variable != "nseg":
+            values[variable][where] = min(found), max(found)
+    mechanisms = {mechanism.name() for section in sections for mechanism in section(0.5)}
+    owners = {variable: name for name in mechanisms if not name.endswith("_ion") for variable in _of_mechanism(name)}
+    for variable, held in values.items():
+        yield Quantity(variable, owners.get(variable, ""), hoc().units(variable), held)
