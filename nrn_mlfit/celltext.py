@@ -63,7 +63,7 @@ class Draft:
             return self.found.celsius, "as the HOC file sets it"
         return (
             self.found.celsius,
-            "NEURON's own, as the HOC file sets none; say that of your recordings (cells new --celsius)",
+            "NEURON's own, as the HOC file sets none: yours is written here, or given with --celsius",
         )
 
     def text(self) -> str:

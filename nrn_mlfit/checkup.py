@@ -115,7 +115,7 @@ def _tell_of_the_cell(notes, model, built: Built):
     notes.figures |= {"sections": built.sections, "segments": built.segments}
     if built.strangers:
         todo = f"take out of {model.hoc.name} what makes sections outside of the template: each run simulates them, too"
-        notes.add(NOTE, "besides", f"{progress.counted(built.strangers, 'section')} that are not of the cell", todo)
+        notes.add(NOTE, "besides", f"{progress.counted(built.strangers, 'section')} outside of the cell", todo)
     wrong = [each for each in built.reaches if not each.is_sound]
     for each in wrong:
         notes.add(PROBLEM, "reach", *_wrong(each))

@@ -80,7 +80,7 @@ def begin(
         )
         path = fresh / f"{draft.name}.yaml"
         textfile.write_atomic(path, draft.text())
-        look, _ = strength.find(cells.read(path), report)
+        look = strength.find(cells.read(path), report)
         draft = replace(draft, look=look)
         textfile.write_atomic(path, draft.text())
         cells.read(path)
@@ -93,6 +93,10 @@ def _opened(source, fresh, report) -> tuple[Inventory, str]:
         report("compiling the MOD files (once; they are kept)")
     report(f"opening {source.template} in NEURON")
     found = _take(_model(source))
+    if not found.sections:
+        raise CellError(
+            f"{source.hoc}: template {source.template} makes no section; `create soma` in it, and insert its channels"
+        )
     _copy(source, fresh)
     if found.is_complete:
         return found, ""

@@ -129,7 +129,7 @@ def _proposed(quantity, kind, name, values) -> Proposed:
     told = _told(unit, in_words(values))
     if not _is_one(values):
         parameter = _ranged(f"{quantity.variable}_{name}", 1.0, "", kind, (f"{target}*",))
-        return Proposed(parameter, f"a factor of the template's values ({told})")
+        return Proposed(parameter, f"factor; {told}")
     return Proposed(_ranged(target, values[0], unit, kind, (target,)), told)
 
 

@@ -15,10 +15,11 @@ from nrn_mlfit.stimuli import Protocol, reset_chirp
 SETS, SEED = 16, 1  # of each scale
 SCALES = tuple(0.01 * 2.0**k for k in range(11))  # nA, 0.01 to 10.24
 RESETS = (1.0, 0.65, 0.4, 0.2, 0.1, 0.05, 0.0)  # depths of the resets, in units of the scale
-SCANNED = RESETS.index(0.2)
-LOWEST_MV = -100.0  # as far as a cell may be driven down: beyond it no channel was ever measured
+WITHOUT = len(RESETS) - 1
+LOWEST_MV, HIGHEST_MV = -100.0, 80.0  # beyond them no channel was ever measured
 FEWEST, MOST, SILENT = 3, 20, 0.05  # spikes of the median set; the share of sets without any: docs/choice.md
-PASSIVE_MV = 0.0  # a cell that never spikes is driven no higher than this
+LINEAR = 0.05  # relative: peaks that rise with the current to this are those of a passive cell
+PASSIVE_MV = -25.0  # it is driven no higher than this, below what counts as a spike
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,12 @@ class Look:
     highest: float
 
     @property
+    def is_physiological(self) -> bool:
+        return not self.failed and self.lowest >= LOWEST_MV and self.highest <= HIGHEST_MV
+
+    @property
     def is_fine(self) -> bool:
-        return FEWEST <= self.spikes <= MOST and self.silent <= SILENT and not self.failed
+        return self.is_physiological and FEWEST <= self.spikes <= MOST and self.silent <= SILENT
 
     @property
     def is_silent(self) -> bool:
@@ -48,40 +53,48 @@ class Look:
         """In words, as a cell file and a screen have it."""
         failed = f", {self.failed:.0%} failed" if self.failed else ""
         return (
-            f"{self.spikes:g} spikes in the median of {SETS} random sets, {self.silent:.0%} silent{failed}, "
+            f"a median of {self.spikes:g} spikes in {SETS} random sets, {self.silent:.0%} silent{failed}, "
             f"{self.lowest:.0f} to {self.highest:.0f} mV"
         )
 
 
-def find(model: CellModel, report: progress.Report = progress.silent) -> tuple[Look, list[Look]]:
-    """The strength to begin with, and all scales that were tried.
+def find(model: CellModel, report: progress.Report = progress.silent) -> Look:
+    """The strength to begin with.
 
-    Of the scales at which the median set has 3 to 20 spikes and none is silent it is the middle one; where there is none, that
-    with most sets that spike; in a cell that never does, the strongest that stays below 0 mV. Then the deepest reset that
-    stays above -100 mV.
+    Of the scales at which the median set has 3 to 20 spikes, none is silent and all stay between -100 and 80 mV, it is the
+    middle one; where there is none, that with most sets that spike between these voltages; in a passive cell, the
+    strongest that stays below what counts as a spike. Then the deepest reset that keeps what the scale was chosen for.
     """
     waves = [(reset_chirp(1.0, depth),) for depth in RESETS]
     bank = Protocol(waves[0], tuple(waves[1:]), (SCALES[0], SCALES[-1]))
     phys_par = model.space.to_phys(model.space.draw(SEED, 0, SETS))
     with Batch(replace(model, protocol=bank), report=report) as batch:
         report(f"looking for the strength of the stimulus: {SETS} sets at each of {len(SCALES)} scales")
-        tried = [_look(batch, phys_par, scale, SCANNED) for scale in SCALES]
-        best = choose(tried)
-        for k in range(len(RESETS)):
-            look = _look(batch, phys_par, best.scale, k)
-            if look.lowest >= LOWEST_MV:
-                break
-    return look, tried
+        best = choose([_look(batch, phys_par, scale, WITHOUT) for scale in SCALES])
+        for depth in range(WITHOUT):
+            look = _look(batch, phys_par, best.scale, depth)
+            if look.lowest >= LOWEST_MV and look.is_fine >= best.is_fine:
+                return look
+    return best
 
 
 def choose(tried: Sequence[Look]) -> Look:
     """The look with the scale to take, of those at rising scales."""
+    if is_passive(tried):
+        return next((look for look in reversed(tried) if look.highest <= PASSIVE_MV), tried[0])
     if fine := [look for look in tried if look.is_fine]:
         return fine[(len(fine) - 1) // 2]
-    good = [look for look in tried if look.failed < 1] or list(tried)
-    if all(look.is_silent for look in good):
-        return next((look for look in reversed(good) if look.highest <= PASSIVE_MV), good[0])
+    good = [look for look in tried if look.is_physiological] or list(tried)
     return min(good, key=lambda look: (look.silent + look.failed, abs(look.spikes - MOST / 2)))
+
+
+def is_passive(tried: Sequence[Look]) -> bool:
+    """Whether the highest voltage rises with the current as in a circuit of resistors and capacitors, or nothing spikes."""
+    good = [look for look in tried if not look.failed]
+    if all(look.is_silent for look in good):
+        return True
+    slopes = np.diff([look.highest for look in good]) / np.diff([look.scale for look in good])
+    return bool(len(slopes) and np.ptp(slopes) <= LINEAR * np.abs(slopes).max())
 
 
 def _look(batch, phys_par, scale, depth) -> Look:

@@ -50,13 +50,15 @@ def _told(begun):
         yield f"  points        {', '.join(f'{name} ({kind})' for name, kind in found.processes.items())}"
     if found.strangers:
         yield f"  besides       {counted(found.strangers, 'section')} outside of the cell; let HOC only define the template"
-    yield "  conditions    {:g} degC ({})".format(*draft.celsius)
-    yield "                {:g} mV ({})".format(*draft.v_init)
+    yield "  conditions    {:g} degC, {}".format(*draft.celsius)
+    yield "                {:g} mV, {}".format(*draft.v_init)
     yield from table([("variable", "unit", "now", "sections"), *celltext.listed(found)])
     yield f"parameters: {', '.join(one.parameter.name for one in drawn)}"
     yield f"stimulus: reset_chirp, scale {draft.look.scale:g} nA, reset {draft.look.reset:g}: {draft.look.told}"
     if draft.look.is_silent:
-        yield "no set spikes at any scale: for a passive cell that is as it should be, else look at its channels"
+        yield "no set spikes: for a passive cell that is as it should be, else look at its channels, ranges and temperature"
+    elif not draft.look.is_fine:
+        yield "no scale is a good one for all of these ranges: look at channels, ranges and temperature, then at cells check"
     if begun.added:
         yield f"added to the copy of {draft.hoc}, so that a cell file can name them: {begun.added}"
     yield f"cell file: {begun.folder / draft.name}.yaml; edit it, then"

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from nrn_mlfit import workers
+from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import CellError, MlfitError
 
 CODE = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from nrn_mlfit.simulator.apart import main; main()"
@@ -32,8 +34,8 @@ class _Answer:
     raised: MlfitError | str = ""
 
 
-def ask(question: Callable, *arguments):
-    """What `question`, a function of a module, returns; it is called with `arguments` in a fresh Python.
+def ask(question: Callable, model: CellModel, *more):
+    """What `question`, a function of a module, returns; it is called with a cell, and with `more`, in a fresh Python.
 
     Raises the MlfitError that it raises, with NEURON's own words behind it, and CellError where the process ends or does
     not come to an end.
@@ -43,7 +45,7 @@ def ask(question: Callable, *arguments):
         process = _start(theirs.fileno(), said)
         theirs.close()
         try:
-            ours.send((question, arguments))
+            ours.send((question, (model, *more)))
             answer = ours.recv() if ours.poll(SECONDS) else None
         except (EOFError, OSError):
             answer = None
@@ -51,7 +53,7 @@ def ask(question: Callable, *arguments):
         said.seek(0)
         words = in_words(said.read().decode(errors="replace"))
     ours.close()
-    return _value(answer, code, words)
+    return _value(answer, code, words, model.hoc)
 
 
 def in_words(said: str) -> str:
@@ -94,16 +96,16 @@ def _end(process, in_vain: bool) -> int:
     return process.wait()
 
 
-def _value(answer: _Answer | None, code: int, words: str):
+def _value(answer: _Answer | None, code: int, words: str, hoc: Path):
     behind = f"; NEURON says: {words}" if words else ""
     if answer is None:
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         raise CellError(
-            f"the process that opened the cell ended without an answer ({cause}){behind}; see whether its HOC file quits, or "
+            f"{hoc}: the process that opened it ended without an answer ({cause}){behind}; see whether the file quits, or "
             "never comes to an end"
         )
     if isinstance(answer.raised, MlfitError):
-        raise type(answer.raised)(f"{answer.raised}{behind}")
+        raise type(answer.raised)(f"{answer.raised}{'' if words in str(answer.raised) else behind}")
     if answer.raised:
         raise RuntimeError(answer.raised)
     return answer.value

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from nrn_mlfit.cells import CellModel
 from nrn_mlfit.places import SECTION_VARIABLES
@@ -89,7 +90,7 @@ def take(model: CellModel) -> Inventory:
     cell, h = build_cell(model), hoc()
     own = sections_of(cell)
     names = {section: name_in(cell, section) for section in own}
-    members = {name: getattr(cell, name) for name in dir(cell) if not name.startswith("__")}
+    members = _members(cell)
     return Inventory(
         template=model.template,
         sections={names[section]: section.nseg for section in own},
@@ -116,17 +117,27 @@ def name_in(cell, section) -> str:
 
 
 def readout(cell) -> Readout:
-    """All quantities of a live cell as they are now: (variable, section or point process) -> its values, one a segment."""
+    """All quantities of a live cell as they are now: (variable, section or point process) -> its values, one a segment.
+
+    A public point process goes by its name in the template, another one by its class and place.
+    """
     held: Readout = {}
+    public = {found.hname(): name for name, found in _members(cell).items() if _is_process(found)}
     for section in sections_of(cell):
         name = name_in(cell, section)
         held |= {(v, name): (float(getattr(section, v)),) for v in ("nseg", *SECTION_VARIABLES)}
         for variable in ("diam", "cm", *_variables(section)):
             held[variable, name] = tuple(float(getattr(segment, variable)) for segment in section)
-        for process in point_processes(section):
+        for k, process in enumerate(point_processes(section)):
+            where = public.get(process.hname(), f"{_class(process)} {k} in {name}")
             for variable in _of_mechanism(_class(process)):
-                held[variable, process.hname()] = (float(getattr(process, variable)),)
+                held[variable, where] = (float(getattr(process, variable)),)
     return held
+
+
+def _members(cell) -> dict[str, Any]:
+    """What is public in a template's object."""
+    return {name: getattr(cell, name) for name in dir(cell) if not name.startswith("__")}
 
 
 def _variables(section) -> Iterator[str]:

@@ -110,7 +110,7 @@ def _placed(cell, parameter) -> Reach:
 
 def _named(cell, spot) -> set[tuple[str, str]]:
     if spot.kind == "point":
-        return {(spot.name, getattr(cell, spot.where).hname())}
+        return {(spot.name, spot.where)}
     there = {where for variable, where in readout(cell) if variable == spot.name}
     return {(spot.name, name) for section in getattr(cell, spot.where) if (name := name_in(cell, section)) in there}
 

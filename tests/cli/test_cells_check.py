@@ -1,0 +1,176 @@
+"""`nrn-mlfit cells check`: what a parameter reaches, what random sets do, what to change."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from nrn_mlfit.cli import cli
+from nrn_mlfit.errors import MlfitError
+
+HOC = """\
+begintemplate Checked
+public soma, dend, somatic, dendritic, all, leak_times, tie, idle
+create soma, dend
+objref somatic, dendritic, all
+proc init() {
+    connect dend(0), soma(1)
+    all = new SectionList()
+    somatic = new SectionList()
+    dendritic = new SectionList()
+    soma { L = 20 diam = 20 insert hh insert pas all.append() somatic.append() }
+    dend { L = 100 diam = 1 nseg = 3 insert pas all.append() dendritic.append() }
+    forsec all { g_pas = 1e-4  e_pas = -65 }
+}
+proc leak_times() { forsec all { g_pas = $1*g_pas } }  // what was there before counts
+proc tie() { soma gkbar_hh = $1*gnabar_hh }
+proc idle() { }
+endtemplate Checked
+"""
+FILE = """\
+name: checked
+hoc: checked.hoc
+template: Checked
+celsius: 6.3
+stimulus: {kind: step, scale: 0.1, delay: 5, duration: 50, total: 60}
+parameters:
+"""
+SOUND = """\
+  gnabar_hh.somatic: {low: 0.1, high: 0.14, unit: S/cm2}
+  g_pas.all: {low: 5e-5, high: 2e-4, unit: S/cm2}
+  cm.dendritic: {low: 0.5, high: 2, unit: uF/cm2}
+  celsius: {low: 6, high: 10, unit: degC}
+"""
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Run the command on a cell with some parameters: (exit code, lines on stdout)."""
+
+    def run(parameters, *options, sets=8, points=0, file=FILE):
+        (tmp_path / "checked.hoc").write_text(HOC)
+        (tmp_path / "checked.yaml").write_text(file + parameters)
+        words = ["cells", "check", tmp_path / "checked.yaml", "-n", sets, "--points", points, *options]
+        done = CliRunner().invoke(cli, list(map(str, words)))
+        if isinstance(done.exception, MlfitError):
+            raise done.exception
+        return done.exit_code, done.stdout.splitlines()
+
+    return run
+
+
+def test_a_sound_cell(check, tmp_path):
+    code, lines = check(SOUND, "-o", tmp_path / "a.png", points=2, sets=20)
+    assert code == 0 and (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    words = [line.split() for line in lines]
+    marks = {line[1]: line for line in words if line[0] in ("ok", "note", "PROBLEM")}
+    assert marks["built"][2:] == ["2", "sections,", "4", "segments"]
+    assert marks["reach"][2:] == ["4", "parameters", "reach", "what", "they", "name,", "and", "nothing", "else"]
+    assert marks["sets"][2:] == ["none", "of", "20", "random", "sets", "failed"]
+    assert list(marks) == ["built", "reach", "engine", "cost", "sets", "spikes", "voltage", "half", "design"]
+    rows = {line[0]: line for line in words}
+    assert rows["gnabar_hh.somatic"][1:4] == ["gnabar_hh", "in", "soma"]
+    assert rows["g_pas.all"][1:7] == ["g_pas", "in", "2", "sections", "(dend,", "soma)"]
+    assert rows["celsius"][1] == "celsius" and f"picture: {tmp_path / 'a.png'}" in lines
+    assert lines[-2].startswith("50,000 traces on ") and " of this machine: about " in lines[-2]
+    assert lines[-1].startswith(f"  nrn-mlfit simulate {tmp_path / 'checked.yaml'} -n 50000 ")
+
+
+def told(lines, mark="PROBLEM", name="reach"):
+    begins = f"{mark:<8} {name:<8} "
+    return [line.removeprefix(begins) for line in lines if line.startswith(begins)]
+
+
+def changes(lines):
+    return [
+        line.split(". ", 1)[1]
+        for line in lines[lines.index("to change:") + 1 :]
+        if line.startswith("  ") and ". " in line
+    ]
+
+
+def test_what_parameters_do_not_do_and_do_besides(check):
+    idle = '  it: {low: 1, high: 2, sets: ["idle()"]}\n'
+    again = "  leak: {low: 1e-5, high: 2e-5, unit: S/cm2, sets: [g_pas.dendritic]}\n"
+    tied = '  ratio: {low: 0.2, high: 0.4, sets: ["tie()"]}\n'
+    code, lines = check(SOUND + idle + again + tied)
+    assert code == 2 and told(lines) == [
+        "gnabar_hh.somatic also changes gkbar_hh in soma",
+        "g_pas.all does not reach g_pas in dend",
+        "it reaches nothing",
+    ]
+    assert changes(lines)[:3] == [
+        "gnabar_hh.somatic: see what in the cell hangs on it, and name that under `sets`, too",
+        "g_pas.all: see which later parameter or procedure sets that again; give each place to one parameter",
+        "it: let its procedure set what it is for, or take it out",
+    ]
+
+
+def test_a_wrong_unit_and_a_missing_mechanism_are_both_named_and_nothing_is_run(check):
+    wrong = "  cm.all: {low: 1, high: 2, unit: mF/cm2}\n  gbar_na.all: {low: 1, high: 2}\n"
+    code, lines = check(wrong)
+    assert code == 2 and told(lines) == [
+        "parameter cm.all: unit is mF/cm2, but NEURON has cm in uF/cm2",
+        "parameter gbar_na.all: nothing in all has gbar_na; insert its mechanism, and write VARIABLE_SUFFIX (gbar_na) as "
+        "NEURON does",
+    ]
+    assert changes(lines)[0] == "cm.all: mend its entry under `parameters:`, or the template"
+    assert not any("traces on" in line for line in lines)
+
+
+def test_a_procedure_that_does_something_else_each_time(check):
+    only = '  times: {low: 1.1, high: 1.2, sets: ["leak_times()"]}\n'
+    code, lines = check(only)
+    assert code == 2 and told(lines)[0] == "g_pas in 2 sections (dend, soma) does not come back with the parameters"
+    assert changes(lines)[0] == (
+        "make each procedure give the same cell whatever was set before: set values, do not multiply them"
+    )
+
+
+def test_sets_that_fail_make_a_cell_unsound(check):
+    """At 1e5 nA nobody's cell stays within what a shard can hold."""
+    code, lines = check(SOUND, file=FILE.replace("scale: 0.1", "scale: 1e5"))
+    assert code == 2 and told(lines, name="sets")[0].startswith("of 8 random sets 8 ")
+    assert changes(lines)[0] == "narrow the ranges, or lower the scale of the stimulus, until hardly any set fails"
+
+
+def test_a_silent_cell_is_sound_and_told_what_to_do(check):
+    code, lines = check(SOUND, file=FILE.replace("scale: 0.1", "scale: 0.001"))
+    assert code == 0 and told(lines, "note", "spikes")[0].startswith("0 a trace (5% 0, 95% 0); 100% silent")
+    assert changes(lines)[0] == (
+        "raise the scale of the stimulus (now 0.001), or narrow the ranges, unless the cell is a passive one: a silent trace "
+        "tells little of channels"
+    )
+
+
+def test_a_step_that_is_too_long_is_told(check):
+    coarse = FILE.replace("total: 60", "total: 60, dt: 0.25").replace("celsius: 6.3", "celsius: 6.3\ndt: 0.25")
+    _, lines = check(SOUND, file=coarse)
+    (note,) = told(lines, "note", "half dt")
+    assert note.startswith("0.25 -> 0.125 ms: spikes shift by 0.")
+    assert "set dt: 0.125, and check again: the spikes hang on the time step" in changes(lines)
+
+
+def test_json_is_the_same_in_one_object(check):
+    code, lines = check(SOUND, "--json", sets=16)
+    held = json.loads("\n".join(lines))
+    assert code == 0 and held["cell"] == "checked" and held["sound"]
+    assert held["parameters"]["cm.dendritic"] == {"r2": None, "reaches": "cm in dend"}
+    assert held["figures"]["sets"] == 16 and held["figures"]["seconds_of_a_run"] > 0
+    assert {line["name"] for line in held["lines"]} >= {"built", "reach", "engine", "cost", "half dt"}
+
+
+def test_a_template_that_does_not_build_is_one_sentence(check, tmp_path):
+    with pytest.raises(MlfitError) as error:
+        check(SOUND, file=FILE.replace("Checked", "Another"))
+    assert str(error.value) == (
+        f"{tmp_path / 'checked.hoc'}: defines no template Another; write `begintemplate Another` there"
+    )
+
+
+def test_a_shipped_cell_is_sound():
+    done = CliRunner().invoke(cli, ["cells", "check", "izhikevich", "-n", "40", "--points", "2"])
+    assert done.exit_code == 0, done.output
+    assert "4 parameters reach what they name, and nothing else" in done.stdout
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert ["a", "a", "in", "cell"] in [row[:4] for row in rows]

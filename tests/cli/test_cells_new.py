@@ -1,0 +1,253 @@
+"""`nrn-mlfit cells new`: from somebody's own template to a folder that is a cell."""
+
+import os
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from nrn_mlfit import cells
+from nrn_mlfit.cli import cli
+from nrn_mlfit.errors import MlfitError
+from nrn_mlfit.simulator.batch import simulate_sets
+from nrn_mlfit.spikes import spike_counts
+
+BALL = """\
+begintemplate NewBall
+public soma
+create soma
+proc init() {
+    soma { L = 20 diam = 20 insert hh }
+}
+endtemplate NewBall
+"""
+POLES = """\
+load_file("sizes.hoc")
+// begintemplate Other
+begintemplate Poles
+public soma, dend, somatic, dendritic, all
+create soma, dend
+objref somatic, dendritic, all
+external dend_length
+proc init() {
+    connect dend(0), soma(1)
+    all = new SectionList()
+    somatic = new SectionList()
+    dendritic = new SectionList()
+    soma { L = 20 diam = 20 insert hh all.append() somatic.append() }
+    dend { L = dend_length() diam = 2 nseg = 5 insert pas insert knew e_pas = -68 all.append() dendritic.append() }
+    dend { gbar_knew(0:1) = 1:2 }
+    celsius = 12
+}
+endtemplate Poles
+begintemplate Other
+endtemplate Other
+"""
+SIZES = "func dend_length() { return 200 }\n"
+KNEW = """\
+NEURON {
+    SUFFIX knew
+    USEION k READ ek WRITE ik
+    RANGE gbar, vhalf
+    THREADSAFE
+}
+UNITS { (mV) = (millivolt) (pS) = (picosiemens) (um) = (micron) (mA) = (milliamp) }
+PARAMETER {
+    gbar = 3 (pS/um2)
+    vhalf = -30 (mV)
+}
+ASSIGNED { v (mV) ek (mV) ik (mA/cm2) }
+STATE { n }
+BREAKPOINT {
+    SOLVE states METHOD cnexp
+    ik = 1e-4*gbar*n*(v - ek)
+}
+INITIAL { n = 1/(1 + exp((vhalf - v)/10)) }
+DERIVATIVE states { n' = (1/(1 + exp((vhalf - v)/10)) - n)/5 }
+"""
+
+
+def run(*words):
+    done = CliRunner().invoke(cli, ["cells", "new", *map(str, words)])
+    if isinstance(done.exception, MlfitError):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def ball(tmp_path_factory):
+    """The folder of a cell that was begun from a template without lists, and what was printed."""
+    folder = tmp_path_factory.mktemp("ball")
+    (folder / "ball.hoc").write_text(BALL)
+    return folder / "made", run(folder / "ball.hoc", "-o", folder / "made")
+
+
+@pytest.fixture(scope="module")
+def poles(tmp_path_factory):
+    """The same of a template with lists, a MOD file and a file that it reads."""
+    folder = tmp_path_factory.mktemp("poles")
+    (folder / "poles.hoc").write_text(POLES)
+    (folder / "sizes.hoc").write_text(SIZES)
+    (folder / "mod").mkdir()
+    (folder / "mod" / "knew.mod").write_text(KNEW)
+    return folder / "made", run(folder / "poles.hoc", "--template", "Poles", "-o", folder / "made")
+
+
+def test_the_ranges_are_around_what_hodgkin_and_huxley_measured(ball):
+    """120, 36 and 0.3 mS/cm2 and 1 uF/cm2: J. Physiol. 117:500 (1952)."""
+    space = cells.load(ball[0]).space
+    assert {p.name: (p.low, p.high, p.unit, p.scale) for p in space.parameters} == {
+        "gnabar_hh.somatic": (0.06, 0.24, "S/cm2", "linear"),
+        "gkbar_hh.somatic": (0.018, 0.072, "S/cm2", "linear"),
+        "gl_hh.all": (7.5e-5, 1.2e-3, "S/cm2", "log"),
+        "cm.all": (0.5, 2, "uF/cm2", "linear"),
+    }
+
+
+def test_the_stimulus_makes_other_sets_spike_within_what_was_measured(ball):
+    model = cells.load(ball[0])
+    volts, status = simulate_sets(model, model.space.to_phys(model.space.draw(99, 0, 32)))
+    spikes = spike_counts(volts[:, 0, 0])
+    assert not status.any() and 3 <= np.median(spikes) <= 20 and np.mean(spikes == 0) <= 0.1
+    assert volts.min() > -105 and volts.max() < 80
+
+
+def test_a_template_without_lists_gets_some_in_its_copy_and_the_screen_says_so(ball):
+    folder, lines = ball
+    assert sorted(path.name for path in folder.iterdir()) == ["NewBall.yaml", "ball.hoc"]
+    assert "public all, somatic" in (folder / "ball.hoc").read_text()
+    assert (folder.parent / "ball.hoc").read_text() == BALL
+    told = "added to the copy of ball.hoc, so that a cell file can name them: the SectionLists all, somatic"
+    assert told in lines
+
+
+def test_the_screen_has_what_neuron_has(ball):
+    lines = [line.split() for line in ball[1]]
+    assert lines[0] == ["NewBall:", "1", "section,", "1", "segment,", "read", "and", "driven", "at", "soma(0.5)"]
+    assert ["gnabar_hh", "S/cm2", "0.12", "1/1"] in lines and ["Ra", "ohm-cm", "35.4", "1/1"] in lines
+    assert ["ena", "mV", "50", "1/1"] in lines and ["cm", "uF/cm2", "1", "1/1"] in lines
+    assert lines[-1] == ["nrn-mlfit", "cells", "check", str(ball[0])]
+
+
+def test_each_parameter_has_its_unit_and_value_behind_it(ball):
+    lines = (ball[0] / "NewBall.yaml").read_text().splitlines()
+    begin = lines.index("parameters:") + 1
+    assert [line.split("  # ")[-1] for line in lines[begin : begin + 4]] == [
+        "S/cm2, now 0.036",
+        "S/cm2, now 0.12",
+        "S/cm2, now 0.0003",
+        "uF/cm2, now 1",
+    ]
+    (potassium,) = (line for line in lines if line.startswith("  # ek.all"))
+    assert potassium.split("  # ")[-1] == "mV, now -77"
+
+
+def test_a_folder_is_complete_by_itself(poles):
+    folder, _ = poles
+    model = cells.load(folder)
+    assert [path.name for path in model.files] == ["sizes.hoc"] and [p.name for p in model.mod_files()] == ["knew.mod"]
+    assert (folder / "poles.hoc").read_text() == POLES
+    assert all(path.is_relative_to(folder.resolve()) for path in (model.hoc.resolve(), model.mod, *model.files))
+
+
+def test_a_gradient_and_a_constant_of_gating(poles):
+    text = (poles[0] / "Poles.yaml").read_text()
+    model = cells.load(poles[0])
+    gradient = next(p for p in model.parameters if p.name == "gbar_knew_dendritic")
+    assert gradient.sets == ("gbar_knew.dendritic*",) and (gradient.low, gradient.high) == (0.5, 2)
+    assert "factor; pS/um2, now 1.1 to 1.9" in text  # of 5 segments, at 0.1 to 0.9
+    assert "vhalf_knew -30 mV" in text and not any("vhalf" in p.name for p in model.parameters)
+    assert [p.name for p in model.parameters if p.name.startswith("gnabar")] == ["gnabar_hh.somatic"]
+
+
+def test_temperature_and_rest_are_the_templates(poles):
+    model = cells.load(poles[0])
+    assert (model.celsius, model.v_init) == (12, -68)
+    assert "celsius: 12  # degC; as the HOC file sets it" in (poles[0] / "Poles.yaml").read_text()
+
+
+def refused(tmp_path, text, *words):
+    (tmp_path / "mine.hoc").write_text(text)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(MlfitError) as error:
+        run(tmp_path / "mine.hoc", *words, "-o", tmp_path / "made")
+    assert sorted(tmp_path.rglob("*")) == before and error.value.exit_code == 2
+    return str(error.value).replace(f"{tmp_path}{os.sep}", "")
+
+
+def templates(*names, body="create soma"):
+    return "".join(f"begintemplate {name}\n{body}\nendtemplate {name}\n" for name in names)
+
+
+def test_no_template(tmp_path):
+    assert refused(tmp_path, "create soma\n// begintemplate Mine\n") == (
+        "mine.hoc: defines no template; put what makes the cell between `begintemplate NAME` and `endtemplate NAME`, as "
+        "docs/cell_files.md shows"
+    )
+
+
+def test_several_templates_and_none_chosen(tmp_path):
+    text = "mine.hoc: defines 2 templates, One, Two; choose one with --template"
+    assert refused(tmp_path, templates("One", "Two")) == text
+
+
+def test_a_template_that_is_not_there(tmp_path):
+    text = "mine.hoc: defines no template Three; there is One, Two"
+    assert refused(tmp_path, templates("One", "Two"), "--template", "Three") == text
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(MlfitError) as error:
+        run(tmp_path / "mine.hoc", "-o", tmp_path / "made")
+    text = f"{tmp_path / 'mine.hoc'}: no such file; give the HOC file that defines your template"
+    assert str(error.value) == text and not list(tmp_path.iterdir())
+
+
+def test_a_template_that_wants_arguments(tmp_path):
+    assert refused(tmp_path, templates("Mine", body="create soma\nproc init() { soma { L = $1 } }")) == (
+        "mine.hoc: template Mine does not build in NEURON (hocobj_call error: hoc_execerror: init not enough arguments); cells "
+        "are made without arguments: give them default values in init(), as in `if (numarg() > 0) ...`, or define a "
+        "template beside it that makes one with yours"
+    )
+
+
+def test_a_mechanism_that_neuron_does_not_know(tmp_path):
+    assert refused(tmp_path, templates("Mine", body="create soma\nproc init() { soma insert kfast }")) == (
+        "mine.hoc: does not load in NEURON (hocobj_call error: hoc_execerror: hoc_Load_file mine.hoc); NEURON says: kfast is "
+        "not a MECHANISM, line 3 of mine.hoc; give the folder of its MOD file with --mod"
+    )
+
+
+def test_a_mod_file_that_does_not_compile(tmp_path):
+    (tmp_path / "channels").mkdir()
+    (tmp_path / "channels" / "knew.mod").write_text(KNEW.replace("ik = 1e-4", "ik = nowhere"))
+    assert refused(tmp_path, BALL, "--mod", tmp_path / "channels") == (
+        "channels: the MOD files do not compile: knew.mod, line 16: 'nowhere' was not declared in this scope; run "
+        "`nrnivmodl channels` to see all"
+    )
+
+
+def test_a_folder_without_mod_files(tmp_path):
+    (tmp_path / "channels").mkdir()
+    text = "--mod channels: holds no .mod file; name the folder of your MOD files"
+    assert refused(tmp_path, BALL, "--mod", tmp_path / "channels") == text
+
+
+def test_a_file_that_quits(tmp_path):
+    assert refused(tmp_path, templates("Mine") + "quit()\n") == (
+        "mine.hoc: the process that opened it ended without an answer (exit code 0); see whether the file quits, or never "
+        "comes to an end"
+    )
+
+
+def test_a_template_without_sections(tmp_path):
+    text = "mine.hoc: template Mine makes no section; `create soma` in it, and insert its channels"
+    assert refused(tmp_path, templates("Mine", body="public x\nx = 3")).startswith("mine.hoc: ")
+    assert refused(tmp_path, templates("Mine", body="public x\nproc init() { x = 3 }")) == text
+
+
+def test_a_folder_that_is_taken(tmp_path):
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "kept").write_text("")
+    assert refused(tmp_path, BALL) == "made: already there and not empty; name a new folder with -o"

@@ -1,0 +1,89 @@
+"""HOC files as text: what they define and read, and copies whose templates have lists."""
+
+import pytest
+
+from nrn_mlfit import hocfile
+from nrn_mlfit.errors import CellError
+
+TEXT = """\
+// begintemplate InAComment
+/* begintemplate
+   begintemplate InAnother */
+load_file("parts.hoc")
+strdef address
+address = "http://begintemplate"  // with a comment behind it
+begintemplate Tree
+public soma
+create soma, dend[2], trunk
+objref mine
+proc init() { mine = new SectionList()  soma mine.append() }
+endtemplate Tree
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "tree.hoc").write_text(TEXT)
+    return tmp_path / "tree.hoc"
+
+
+def test_templates_in_comments_are_none(path):
+    assert hocfile.template_in(path) == "Tree"
+
+
+def test_what_a_file_reads_from_its_folder_and_what_that_reads(path):
+    (path.parent / "parts.hoc").write_text('xopen("sub/more.hoc") // "not.hoc"\n')
+    (path.parent / "sub").mkdir()
+    (path.parent / "sub" / "more.hoc").write_text('load_file("tree.hoc")\nf = "cell.swc"\n')
+    (path.parent / "cell.swc").write_text("1 1 0 0 0 1 -1\n")
+    (path.parent / "not.hoc").write_text("")
+    found = hocfile.files_read(path)
+    assert [str(p.relative_to(path.parent)) for p in found] == ["parts.hoc", "sub/more.hoc", "cell.swc"]
+
+
+def test_a_file_outside_of_the_folder_is_not_taken(path):
+    outside = path.parent.parent / "outside.hoc"
+    outside.write_text("")
+    path.write_text(TEXT.replace("parts.hoc", "../outside.hoc").replace("http", str(outside)))
+    assert hocfile.files_read(path) == []
+
+
+def test_what_is_hidden_is_made_public():
+    assert hocfile.hidden_lists(TEXT, "Tree") == ["mine"]
+    lines = hocfile.made_public(TEXT, "Tree", ["mine"]).splitlines()
+    at = lines.index("begintemplate Tree")
+    assert (
+        lines[at + 2] == "public mine"
+        and [x for x in lines if "Added" not in x and x != "public mine"] == TEXT.splitlines()
+    )
+
+
+def test_lists_are_filled_after_what_init_did():
+    text = hocfile.with_lists(TEXT, "Tree", ["soma", "dend[1]", "dend[0]", "trunk"], ["dend[0]", "dend[1]", "trunk"])
+    assert "proc built_before_lists() { mine" in text and text.count("proc init()") == 1
+    body = text.partition("proc init()")[2].partition("endtemplate")[0].split("\n")
+    assert [line.strip() for line in body[1:-3]] == [
+        "built_before_lists()",
+        "all = new SectionList()",
+        "dendritic = new SectionList()",
+        "trunk_list = new SectionList()",
+        "soma { all.append() }",
+        "for i = 0, 1 dend[i] { all.append() dendritic.append() }",
+        "trunk { all.append() trunk_list.append() }",
+    ]
+
+
+def test_a_name_that_is_taken_is_not_taken_again():
+    taken = TEXT.replace("objref mine", "objref mine, all")
+    assert "objref all_sections, somatic\n" in hocfile.with_lists(taken, "Tree", ["soma"], ["soma"])
+
+
+def test_the_region_of_dendrites_hangs_on_whether_there_is_an_apical_one():
+    basal = hocfile.with_lists(TEXT, "Tree", ["soma", "dend[0]", "apic"], ["soma", "dend[0]", "apic"])
+    assert "public all, somatic, basal, apical\n" in basal
+
+
+def test_a_template_without_an_end():
+    with pytest.raises(CellError) as error:
+        hocfile.made_public(TEXT.replace("endtemplate", "endproc"), "Tree", ["mine"])
+    assert str(error.value) == "template Tree: has no `endtemplate Tree` on a line of its own; write it there"

@@ -1,0 +1,184 @@
+"""What a new cell file proposes: which quantities, which SectionLists, which ranges."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nrn_mlfit import celltext, textfile
+from nrn_mlfit.errors import CellError
+from nrn_mlfit.proposal import cover, kind_of, propose
+from nrn_mlfit.simulator.inventory import Inventory, PointQuantity, Quantity
+from nrn_mlfit.strength import Look, choose, is_passive
+
+SECTIONS = ("soma", "dend[0]", "dend[1]", "apic", "axon")
+LISTS = {
+    "all": SECTIONS,
+    "somatic": ("soma",),
+    "basal": ("dend[0]", "dend[1]"),
+    "apical": ("apic",),
+    "dendritic": ("dend[0]", "dend[1]", "apic"),
+    "axonal": ("axon",),
+}
+
+
+def quantity(variable, unit, values, mechanism="x"):
+    pairs = {name: v if isinstance(v, tuple) else (v, v) for name, v in values.items()}
+    return Quantity(variable, mechanism, unit, pairs)
+
+
+def inventory(*quantities, points=(), lists=LISTS):
+    processes = {p.name.partition("@")[2]: "Some" for p in points}
+    own = dict.fromkeys(SECTIONS, 1)
+    return Inventory("T", own, "soma", SECTIONS, lists, processes, quantities, tuple(points), 6.3, -65.0, 0.025, 0)
+
+
+@pytest.mark.parametrize(
+    ("variable", "unit", "value", "kind"),
+    [
+        ("gbar_na", "pS/um2", 20, "conductance"),
+        ("gnabar_hh", "S/cm2", 0.12, "conductance"),
+        ("gkbar_k", "mho/cm2", 0.1, "conductance"),
+        ("pcabar_cal", "cm/s", 1e-4, "conductance"),
+        ("gbar_old", "", 1, "conductance"),
+        ("gbar_na", "pS/um2", 0, "other"),
+        ("vhalf_na", "mV", -30, "other"),
+        ("tau_na", "ms", 3, "other"),
+        ("g_pas", "S/cm2", 1e-4, "leak"),
+        ("gl_hh", "S/cm2", 3e-4, "leak"),
+        ("gleak_own", "mS/cm2", 3e-4, "leak"),
+        ("e_pas", "mV", -70, "reversal"),
+        ("ena", "mV", 50, "reversal"),
+        ("cm", "uF/cm2", 1, "capacitance"),
+        ("Ra", "ohm-cm", 100, "resistivity"),
+        ("L", "um", 100, "other"),
+    ],
+)
+def test_kinds(variable, unit, value, kind):
+    assert kind_of(quantity(variable, unit, {"soma": value})) == kind
+
+
+def names(found, by_region=True, **about):
+    return [name for name, _ in cover(inventory(found), found, by_region, **about)]
+
+
+def test_soma_dendrites_and_axon_are_apart_though_they_have_one_value():
+    same = quantity("gbar_na", "pS/um2", dict.fromkeys(SECTIONS, 20))
+    assert names(same) == ["axonal", "dendritic", "somatic"] and names(same, by_region=False) == ["all"]
+
+
+def test_dendrites_of_two_values_are_two():
+    found = quantity("gbar_na", "pS/um2", {"soma": 20, "dend[0]": 5, "dend[1]": 5, "apic": 6})
+    assert names(found) == ["apical", "basal", "somatic"]
+
+
+def test_what_is_nowhere_is_not_drawn():
+    assert names(quantity("gbar_na", "pS/um2", {"soma": 20, "apic": 0})) == ["somatic"]
+
+
+def test_a_gradient_is_drawn_as_a_factor_that_keeps_it():
+    found = quantity("gbar_ih", "S/cm2", {"soma": 1e-4, "apic": (1e-4, 8e-4)})
+    by_name = {one.parameter.name: one.parameter for one in propose(inventory(found)).drawn}
+    assert by_name["gbar_ih_apical"].sets == ("gbar_ih.apical*",) and by_name["gbar_ih_apical"].unit == ""
+    assert (by_name["gbar_ih_apical"].low, by_name["gbar_ih_apical"].high) == (0.5, 2)
+    assert by_name["gbar_ih.somatic"].sets == ("gbar_ih.somatic",)
+
+
+def test_one_list_for_all_is_taken_where_there_is_no_other():
+    found = quantity("gbar_na", "pS/um2", dict.fromkeys(SECTIONS, 20))
+    assert cover(inventory(found, lists={"all": SECTIONS}), found, True) == [("all", (20, 20))]
+
+
+@given(st.dictionaries(st.sampled_from(SECTIONS), st.sampled_from([0.0, 1.0, 2.0]), min_size=1), st.booleans())
+def test_no_section_is_set_twice_and_none_that_has_something_is_left_out(values, by_region):
+    found = quantity("gbar_na", "pS/um2", values)
+    chosen = [set(LISTS[name]) & set(values) for name in names(found, by_region)]
+    assert sum(map(len, chosen)) == len(set().union(*chosen))
+    assert {name for name, value in values.items() if value} <= set().union(*chosen)
+
+
+def test_ranges_and_which_of_them_are_logarithmic():
+    whole = dict.fromkeys(SECTIONS, 1e-4)
+    found = inventory(
+        quantity("gbar_k", "S/cm2", {"soma": 0.03}),
+        quantity("g_pas", "S/cm2", whole, "pas"),
+        quantity("e_pas", "mV", dict.fromkeys(SECTIONS, -70), "pas"),
+        quantity("cm", "uF/cm2", dict.fromkeys(SECTIONS, 1), ""),
+    )
+    proposal = propose(found)
+    drawn = {one.parameter.name: one.parameter for one in proposal.drawn}
+    assert list(drawn) == ["gbar_k.somatic", "g_pas.all", "cm.all"]
+    assert [(p.low, p.high, p.scale) for p in drawn.values()] == [
+        (0.015, 0.06, "linear"),
+        (2.5e-5, 4e-4, "log"),
+        (0.5, 2, "linear"),
+    ]
+    assert all((p.scale == "log") == (math.log10(p.high / p.low) > 1) for p in drawn.values())
+    (rest,) = proposal.spare
+    assert (rest.parameter.low, rest.parameter.high, rest.remark) == (-80, -60, "mV, now -70")
+
+
+def test_a_point_process_is_proposed_where_the_sections_have_no_channels():
+    c = PointQuantity("c@cell", "mV", -65.0)
+    cm = quantity("cm", "uF/cm2", {"soma": 1}, "")
+    channel = quantity("gbar_k", "S/cm2", {"soma": 0.03})
+    assert [one.parameter.name for one in propose(inventory(cm, points=[c])).drawn] == ["cm.somatic", "c@cell"]
+    with_channels = propose(inventory(cm, channel, points=[c]))
+    assert [one.parameter.name for one in with_channels.spare] == ["c@cell"]
+    assert (with_channels.spare[0].parameter.low, with_channels.spare[0].parameter.high) == (-130, -32.5)
+
+
+def test_nothing_to_fit():
+    with pytest.raises(CellError) as error:
+        propose(inventory(quantity("L", "um", {"soma": 20}, "")))
+    assert str(error.value) == (
+        "template T: has no section with a membrane to fit; insert its channels in init(), and append its sections to a "
+        "public SectionList"
+    )
+
+
+def test_the_text_is_what_it_proposes_with_units_and_values_behind_each_line(tmp_path):
+    found = inventory(quantity("gbar_k", "S/cm2", {"soma": 0.03}), quantity("e_pas", "mV", {"soma": -71.0}, "pas"))
+    draft = celltext.Draft("t.hoc", (), False, "t.hoc", found, propose(found), look(0.25), warmth=34)
+    (tmp_path / "t.yaml").write_text(draft.text())
+    held = textfile.read_yaml(tmp_path / "t.yaml")
+    assert held["parameters"] == {"gbar_k.somatic": {"low": 0.015, "high": 0.06, "unit": "S/cm2", "scale": "linear"}}
+    assert held["stimulus"] == {"kind": "reset_chirp", "scale": 0.25, "reset": 0.2}
+    assert (held["celsius"], held["v_init"]) == (34, -71)
+    line = next(line for line in draft.text().splitlines() if line.strip().startswith("gbar_k"))
+    assert line.endswith("  # S/cm2, now 0.03")
+    assert (
+        "  # e_pas.somatic: {low: -81, high: -61, unit: mV, scale: linear}  # mV, now -71" in draft.text().splitlines()
+    )
+
+
+# ---- How strong the stimulus is to be ----
+
+
+def look(scale, spikes=8.0, silent=0.0, lowest=-90.0, highest=40.0, failed=0.0):
+    return Look(scale, 0.2, spikes, silent, failed, lowest, highest)
+
+
+def test_the_middle_one_of_the_good_scales():
+    spikes = {0.1: 0, 0.2: 3, 0.4: 8, 0.8: 20, 1.6: 25}
+    peaks = {0.1: -50, 0.2: 40, 0.4: 42, 0.8: 45, 1.6: 47}
+    tried = [look(s, spikes=n, silent=float(n == 0), highest=peaks[s]) for s, n in spikes.items()]
+    assert choose(tried).scale == 0.4
+
+
+@pytest.mark.parametrize(
+    "changes", [{"lowest": -101}, {"highest": 81}, {"silent": 0.1}, {"failed": 0.1}, {"spikes": 2}]
+)
+def test_what_makes_a_scale_a_bad_one(changes):
+    assert look(1).is_fine and not look(1, **changes).is_fine
+
+
+def test_where_no_scale_is_good_it_is_the_one_with_most_that_spike():
+    tried = [look(1, silent=0.9, highest=0), look(2, silent=0.4, highest=40), look(4, silent=0.0, lowest=-150)]
+    assert choose(tried).scale == 2
+
+
+def test_a_passive_cell_is_known_by_its_line_and_driven_below_a_spike():
+    tried = [look(s, spikes=9.0 * (s > 2), highest=-70 + 20 * s) for s in (0.5, 1, 2, 4, 8)]
+    assert is_passive(tried) and choose(tried).scale == 2
