@@ -266,6 +266,10 @@ def _design(notes, model, points, report) -> dict[str, float]:
     told = design.design([Candidate(f"{model.name}", model)], points, report=report)[0].information
     r2 = dict(zip(told.names, map(float, told.median), strict=True))
     notes.figures |= {"design_mean_r2": told.mean, "design_points": len(told.r2)}
+    if not len(told.r2):
+        todo = "at each point a small change gives another number of spikes: try --points 64, or another scale of the stimulus"
+        notes.add(NOTE, "design", f"none of {points} points counts", todo)
+        return r2
     weak = [name for name, value in r2.items() if value < WEAK]
     words = f"mean R2 {told.mean:.2f} at {len(told.r2)} of {points} points{_doubt(told)}"
     todo = (

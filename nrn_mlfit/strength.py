@@ -12,11 +12,14 @@ from nrn_mlfit.simulator.batch import Batch
 from nrn_mlfit.spikes import spike_counts
 from nrn_mlfit.stimuli import Protocol, reset_chirp
 
-SETS, SEED = 16, 1  # of each scale
+SETS, SEED = (
+    16,
+    1,
+)  # of each scale, beside the set with all parameters at their low ends, which a current drives furthest
 SCALES = tuple(0.01 * 2.0**k for k in range(11))  # nA, 0.01 to 10.24
 RESETS = (1.0, 0.65, 0.4, 0.2, 0.1, 0.05, 0.0)  # depths of the resets, in units of the scale
 WITHOUT = len(RESETS) - 1
-LOWEST_MV, HIGHEST_MV = -100.0, 80.0  # beyond them no channel was ever measured
+LOWEST_MV, HIGHEST_MV = -110.0, 80.0  # beyond them no channel was ever measured: docs/choice.md
 FEWEST, MOST, SILENT = 3, 20, 0.05  # spikes of the median set; the share of sets without any: docs/choice.md
 LINEAR = 0.05  # relative: peaks that rise with the current to this are those of a passive cell
 PASSIVE_MV = -25.0  # it is driven no higher than this, below what counts as a spike
@@ -25,7 +28,8 @@ PASSIVE_MV = -25.0  # it is driven no higher than this, below what counts as a s
 @dataclass(frozen=True)
 class Look:
     """What some sets do under reset + chirp of a `scale` in nA and a depth of `reset`: spikes of the median set, the shares of
-    silent and of failed sets, the lowest and the highest voltage in mV (NaN where none could be simulated)."""
+    silent and of failed sets, the lowest and the highest voltage in mV (NaN where none could be simulated), in these and in the
+    set at the low ends."""
 
     scale: float
     reset: float
@@ -61,13 +65,14 @@ class Look:
 def find(model: CellModel, report: progress.Report = progress.silent) -> Look:
     """The strength to begin with.
 
-    Of the scales at which the median set has 3 to 20 spikes, none is silent and all stay between -100 and 80 mV, it is the
+    Of the scales at which the median set has 3 to 20 spikes, none is silent and all stay between -110 and 80 mV, it is the
     middle one; where there is none, that with most sets that spike between these voltages; in a passive cell, the
     strongest that stays below what counts as a spike. Then the deepest reset that keeps what the scale was chosen for.
     """
     waves = [(reset_chirp(1.0, depth),) for depth in RESETS]
     bank = Protocol(waves[0], tuple(waves[1:]), (SCALES[0], SCALES[-1]))
-    phys_par = model.space.to_phys(model.space.draw(SEED, 0, SETS))
+    lowest_end = -np.ones((1, len(model.space)))
+    phys_par = model.space.to_phys(np.concatenate([model.space.draw(SEED, 0, SETS), lowest_end]))
     with Batch(replace(model, protocol=bank), report=report) as batch:
         report(f"looking for the strength of the stimulus: {SETS} sets at each of {len(SCALES)} scales")
         best = choose([_look(batch, phys_par, scale, WITHOUT) for scale in SCALES])
@@ -98,11 +103,11 @@ def is_passive(tried: Sequence[Look]) -> bool:
 
 
 def _look(batch, phys_par, scale, depth) -> Look:
-    rows = np.column_stack([phys_par, np.full(SETS, depth), np.full(SETS, scale)])
+    rows = np.column_stack([phys_par, np.full(SETS + 1, depth), np.full(SETS + 1, scale)])
     lowest, highest, spikes, status = batch.run(rows, _sketch)
     good = status == Status.OK
     low, high = (float(lowest[good].min()), float(highest[good].max())) if good.any() else (np.nan, np.nan)
-    counts = spikes[good] if good.any() else np.zeros(1)
+    counts = spikes[:SETS][good[:SETS]] if good[:SETS].any() else np.zeros(1)
     silent, failed = float(np.mean(counts == 0)), float(np.mean(~good))
     return Look(scale, RESETS[depth], float(np.median(counts)), silent, failed, low, high)
 

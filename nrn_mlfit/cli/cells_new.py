@@ -40,6 +40,7 @@ def new(hoc, template, mod, celsius, output):
 def _told(begun):
     from nrn_mlfit import celltext
     from nrn_mlfit.progress import counted
+    from nrn_mlfit.strength import FEWEST, HIGHEST_MV, LOWEST_MV, MOST
 
     draft = begun.draft
     found, drawn = draft.found, draft.proposal.drawn
@@ -58,7 +59,10 @@ def _told(begun):
     if draft.look.is_silent:
         yield "no set spikes: for a passive cell that is as it should be, else look at its channels, ranges and temperature"
     elif not draft.look.is_fine:
-        yield "no scale is a good one for all of these ranges: look at channels, ranges and temperature, then at cells check"
+        yield (
+            f"no scale keeps these sets between {FEWEST} and {MOST} spikes and {LOWEST_MV:g} and {HIGHEST_MV:g} mV: look at "
+            "temperature, channels and ranges"
+        )
     if begun.added:
         yield f"added to the copy of {draft.hoc}, so that a cell file can name them: {begun.added}"
     yield f"cell file: {begun.folder / draft.name}.yaml; edit it, then"

@@ -168,7 +168,7 @@ def test_the_middle_one_of_the_good_scales():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"lowest": -101}, {"highest": 81}, {"silent": 0.1}, {"failed": 0.1}, {"spikes": 2}]
+    "changes", [{"lowest": -111}, {"highest": 81}, {"silent": 0.1}, {"failed": 0.1}, {"spikes": 2}]
 )
 def test_what_makes_a_scale_a_bad_one(changes):
     assert look(1).is_fine and not look(1, **changes).is_fine
