@@ -1,10 +1,9 @@
 """What a new cell file proposes: which quantities, which SectionLists, which ranges."""
 
+import itertools
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nrn_mlfit import celltext, textfile
 from nrn_mlfit.errors import CellError
@@ -90,12 +89,15 @@ def test_one_list_for_all_is_taken_where_there_is_no_other():
     assert cover(inventory(found, lists={"all": SECTIONS}), found, True) == [("all", (20, 20))]
 
 
-@given(st.dictionaries(st.sampled_from(SECTIONS), st.sampled_from([0.0, 1.0, 2.0]), min_size=1), st.booleans())
-def test_no_section_is_set_twice_and_none_that_has_something_is_left_out(values, by_region):
-    found = quantity("gbar_na", "pS/um2", values)
-    chosen = [set(LISTS[name]) & set(values) for name in names(found, by_region)]
-    assert sum(map(len, chosen)) == len(set().union(*chosen))
-    assert {name for name, value in values.items() if value} <= set().union(*chosen)
+@pytest.mark.parametrize("by_region", [True, False])
+def test_no_section_is_set_twice_and_none_that_has_something_is_left_out(by_region):
+    """For each way to give five sections no such mechanism, or 0, 1 or 2 of it."""
+    for held in itertools.product((None, 0, 1, 2), repeat=len(SECTIONS)):
+        values = {name: value for name, value in zip(SECTIONS, held, strict=True) if value is not None}
+        found = quantity("gbar_na", "pS/um2", values)
+        chosen = [set(LISTS[name]) & set(values) for name in names(found, by_region)]
+        assert sum(map(len, chosen)) == len(set().union(*chosen))
+        assert {name for name, value in values.items() if value} <= set().union(*chosen)
 
 
 def test_ranges_and_which_of_them_are_logarithmic():
