@@ -212,7 +212,10 @@ def _tell_of_traces(notes, model, lowest, highest, spikes):
         )
     elif middle > MOST_SPIKES:
         notes.add(
-            NOTE, "spikes", counted, "lower the scale of the stimulus: with so many spikes hardly any stands for itself"
+            NOTE,
+            "spikes",
+            counted,
+            "lower the scale of the stimulus, unless the cell fires by itself: with so many spikes hardly any stands for itself",
         )
     else:
         notes.add(OK, "spikes", counted)

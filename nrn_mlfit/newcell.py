@@ -23,6 +23,9 @@ ADVICE = {  # what NEURON says of a template, and what its owner may do about it
 }
 
 
+AS_IT_IS = "surrogateescape"  # bytes that are not UTF-8, in somebody's comment, come out as they went in
+
+
 @dataclass(frozen=True)
 class Source:
     """A template of a HOC file, with the folder of its MOD files and the other files that it reads."""
@@ -101,14 +104,14 @@ def _opened(source, fresh, report) -> tuple[Inventory, str]:
     if found.is_complete:
         return found, ""
     copied = replace(source, hoc=fresh / source.hoc.name, files=tuple(_in(fresh, source)))
-    text, added = source.hoc.read_text(encoding="utf-8"), []
+    text, added = source.hoc.read_bytes().decode(errors=AS_IT_IS), []
     if hidden := _hidden(text, source.template, found):
         text, added = hocfile.made_public(text, source.template, hidden), [f"{', '.join(hidden)} public"]
-        textfile.write_atomic(copied.hoc, text)
+        textfile.write_atomic(copied.hoc, text.encode(errors=AS_IT_IS))
         found = _take(_model(copied))
     if lacking := found.uncovered:
         text = hocfile.with_lists(text, source.template, found.sections, lacking)
-        textfile.write_atomic(copied.hoc, text)
+        textfile.write_atomic(copied.hoc, text.encode(errors=AS_IT_IS))
         before, found = found, _take(_model(copied))
         added.append(f"the SectionLists {', '.join(sorted(set(found.lists) - set(before.lists)))}")
     if not found.is_complete:

@@ -66,8 +66,9 @@ def find(model: CellModel, report: progress.Report = progress.silent) -> Look:
     """The strength to begin with.
 
     Of the scales at which the median set has 3 to 20 spikes, none is silent and all stay between -110 and 80 mV, it is the
-    middle one; where there is none, that with most sets that spike between these voltages; in a passive cell, the
-    strongest that stays below what counts as a spike. Then the deepest reset that keeps what the scale was chosen for.
+    middle one; where there is none, that with most sets that spike between these voltages; in a cell that fires by itself,
+    the strongest between them; in a passive cell, the strongest that stays below what counts as a spike. Then the deepest
+    reset that keeps what the scale was chosen for.
     """
     waves = [(reset_chirp(1.0, depth),) for depth in RESETS]
     bank = Protocol(waves[0], tuple(waves[1:]), (SCALES[0], SCALES[-1]))
@@ -87,9 +88,11 @@ def choose(tried: Sequence[Look]) -> Look:
     """The look with the scale to take, of those at rising scales."""
     if is_passive(tried):
         return next((look for look in reversed(tried) if look.highest <= PASSIVE_MV), tried[0])
+    good = [look for look in tried if look.is_physiological] or list(tried)
+    if tried[0].spikes >= FEWEST and tried[0].silent <= SILENT:  # by itself, at times that hang on rounding
+        return good[-1]
     if fine := [look for look in tried if look.is_fine]:
         return fine[(len(fine) - 1) // 2]
-    good = [look for look in tried if look.is_physiological] or list(tried)
     return min(good, key=lambda look: (look.silent + look.failed, abs(look.spikes - MOST / 2)))
 
 

@@ -13,7 +13,9 @@ from nrn_mlfit.cli.options import any_path, one_process, say, table
 @click.option("--template", metavar="NAME", help="Which template of HOC, where it defines several.")
 @click.option("--mod", type=any_path, help="Folder of its MOD files.  [default: mod/ beside HOC, if there]")
 @click.option(
-    "--celsius", type=float, help="Temperature of the runs, degC.  [default: what NEURON has once the cell is built]"
+    "--celsius",
+    type=click.FloatRange(0, 50),
+    help="Temperature of the runs, degC.  [default: what NEURON has once the cell is built]",
 )
 @click.option("-o", "--output", type=any_path, required=True, help="New folder for the cell.")
 def new(hoc, template, mod, celsius, output):
@@ -60,8 +62,8 @@ def _told(begun):
         yield "no set spikes: for a passive cell that is as it should be, else look at its channels, ranges and temperature"
     elif not draft.look.is_fine:
         yield (
-            f"no scale keeps these sets between {FEWEST} and {MOST} spikes and {LOWEST_MV:g} and {HIGHEST_MV:g} mV: look at "
-            "temperature, channels and ranges"
+            f"no scale keeps these sets between {FEWEST} and {MOST} spikes and {LOWEST_MV:g} and {HIGHEST_MV:g} mV, as in a "
+            "cell that fires by itself: look at temperature, channels and ranges"
         )
     if begun.added:
         yield f"added to the copy of {draft.hoc}, so that a cell file can name them: {begun.added}"

@@ -49,6 +49,9 @@ def ask(question: Callable, model: CellModel, *more):
             answer = ours.recv() if ours.poll(SECONDS) else None
         except (EOFError, OSError):
             answer = None
+        except BaseException:  # Ctrl-C: nobody waits for it any more
+            process.kill()
+            raise
         code = _end(process, answer is None)
         said.seek(0)
         words = in_words(said.read().decode(errors="replace"))

@@ -122,6 +122,13 @@ def test_a_template_without_lists_gets_some_in_its_copy_and_the_screen_says_so(b
     assert told in lines
 
 
+def test_a_comment_that_is_not_utf8_stays_as_it_is(tmp_path):
+    (tmp_path / "latin.hoc").write_bytes("// Zürich\r\n".encode("latin-1") + BALL.replace("NewBall", "Latin").encode())
+    run(tmp_path / "latin.hoc", "--celsius", 6.3, "-o", tmp_path / "made")
+    copy = (tmp_path / "made" / "latin.hoc").read_bytes()
+    assert copy.startswith("// Zürich\r\n".encode("latin-1")) and b"public all, somatic" in copy
+
+
 def test_the_screen_has_what_neuron_has(ball):
     lines = [line.split() for line in ball[1]]
     assert lines[0] == ["NewBall:", "1", "section,", "1", "segment,", "read", "and", "driven", "at", "soma(0.5)"]

@@ -181,6 +181,11 @@ def test_where_no_scale_is_good_it_is_the_one_with_most_that_spike():
     assert choose(tried).scale == 2
 
 
+def test_a_cell_that_fires_by_itself_is_to_fire_as_the_stimulus_says():
+    tried = [look(s, spikes=n, highest=40 + s) for s, n in {0.01: 19, 0.1: 20, 1: 28}.items()]
+    assert choose([*tried, look(10, spikes=30, highest=55, lowest=-150)]).scale == 1
+
+
 def test_a_passive_cell_is_known_by_its_line_and_driven_below_a_spike():
     tried = [look(s, spikes=9.0 * (s > 2), highest=-70 + 20 * s) for s in (0.5, 1, 2, 4, 8)]
     assert is_passive(tried) and choose(tried).scale == 2
