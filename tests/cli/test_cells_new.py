@@ -258,3 +258,18 @@ def test_a_folder_that_is_taken(tmp_path):
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "kept").write_text("")
     assert refused(tmp_path, BALL) == "made: already there and not empty; name a new folder with -o"
+
+
+def test_a_passive_cell_gets_a_cell_file_and_a_word(tmp_path):
+    """By Ohm's law its voltage follows the current, and no reset drives it lower than a cell can be."""
+    text = BALL.replace("NewBall", "Still").replace("insert hh", "insert pas e_pas = -72 g_pas = 1e-4")
+    (tmp_path / "still.hoc").write_text(text)
+    lines = run(tmp_path / "still.hoc", "-o", tmp_path / "made")
+    assert (
+        "no set spikes: for a passive cell that is as it should be, else look at its channels, ranges and temperature"
+        in lines
+    )
+    model = cells.load(tmp_path / "made")
+    assert model.space.names == ["g_pas.all", "cm.all"] and model.v_init == -72
+    volts, status = simulate_sets(model, model.space.to_phys(model.space.draw(99, 0, 16)))
+    assert not status.any() and volts.min() > -110 and volts.max() < -20
