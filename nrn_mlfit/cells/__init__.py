@@ -16,9 +16,10 @@ import numpy as np
 import yaml
 
 from nrn_mlfit import fields, stimuli, textfile
+from nrn_mlfit.cells import entries
 from nrn_mlfit.errors import CellError, MlfitError, ParameterError
 from nrn_mlfit.parameters import Fixed, Parameter, ParameterSpace
-from nrn_mlfit.places import is_site, is_target, place
+from nrn_mlfit.places import place
 from nrn_mlfit.stimuli import Protocol, Stimulus
 
 SHIPPED = ("mainen", "ball_two_sticks", "izhikevich", "mainen_slice", "mainen_wide", "izhikevich_slice")
@@ -273,13 +274,13 @@ def _build(held, folder, stimulus) -> CellModel:
         files=fields.files(folder, held),
         template=str(held["template"]),
         mod=fields.mod_folder(folder, held.get("mod")),
-        probes=_probes(held.get("probes", {"soma": "soma(0.5)"})),
-        inject=_site("inject", held.get("inject", "soma(0.5)")),
+        probes=entries.probes(held.get("probes", {"soma": "soma(0.5)"})),
+        inject=entries.site("inject", held.get("inject", "soma(0.5)")),
         celsius=fields.number(held, "celsius", 34),
         v_init=fields.number(held, "v_init", -65),
         dt=fields.positive(held, "dt", 0.025),
         protocol=stimuli.make_protocol(stimulus or held["stimulus"], folder),
-        space=ParameterSpace(tuple(_parameter(n, p) for n, p in fields.mapping(held, "parameters").items())),
+        space=ParameterSpace(tuple(entries.parameter(n, p) for n, p in fields.mapping(held, "parameters").items())),
         geometry={k: fields.number(held["geometry"], k, None) for k in fields.mapping(held, "geometry")},
         current_gain=fields.positive(held, "current_gain", None) if "current_gain" in held else None,
     )
@@ -309,39 +310,3 @@ def _check_keys(held):
         raise CellError(f"name: {held['name']!r} is no name; use letters, digits, _, - and .")
     if not re.fullmatch(r"[A-Za-z_]\w*", str(held["template"])):
         raise CellError(f"template: {held['template']!r} is no name of a HOC template")
-
-
-def _probes(held) -> dict[str, str]:
-    if not isinstance(held, dict) or not held:
-        raise CellError(f'probes: must map names to sites, such as {{soma: "soma(0.5)"}}, got {held!r}')
-    return {str(name): _site(f"probe {name}", site) for name, site in held.items()}
-
-
-def _site(what, text) -> str:
-    text = str(text)
-    if is_site(text):
-        return text
-    raise CellError(
-        f"{what}: {text!r} is no site; write SECTION(x) with x in 0..1, or VARIABLE@PROCESS for a point process"
-    )
-
-
-def _parameter(name, held) -> Parameter:
-    wanted = {"low", "high", "unit", "scale", "sets"}
-    if not isinstance(held, dict) or not {"low", "high"} <= set(held) or set(held) - wanted:
-        raise CellError(f"parameter {name}: needs low and high, and may have unit, scale, sets; got {held!r}")
-    targets = held.get("sets", [name])
-    targets = tuple(str(t) for t in (targets if isinstance(targets, list) else [targets]))
-    for target in targets:
-        if target.startswith("nseg."):
-            raise CellError(
-                f"parameter {name}: {target} would draw the number of segments, which is no quantity of the cell; set nseg in "
-                "the template"
-            )
-        if not is_target(target):
-            raise CellError(
-                f"parameter {name}: {target!r} sets nothing; write VARIABLE.LIST (gbar_na.somatic), VARIABLE.LIST* for a "
-                "factor, VARIABLE@PROCESS of a point process, PROCEDURE(), celsius, v_init or current_gain"
-            )
-    low, high = (fields.number(held, end, None) for end in ("low", "high"))
-    return Parameter(str(name), low, high, str(held.get("unit", "")), str(held.get("scale", "linear")), targets)
