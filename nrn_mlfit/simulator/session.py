@@ -13,7 +13,7 @@ from nrn_mlfit.errors import CellError, FitError
 from nrn_mlfit.places import Place, place
 from nrn_mlfit.simulator.door import hoc, load_file
 from nrn_mlfit.simulator.mechanisms import load_mechanisms
-from nrn_mlfit.simulator.setters import setter_of
+from nrn_mlfit.simulator.setters import formula_target, setter_of
 from nrn_mlfit.stimuli import Stimulus
 
 
@@ -28,14 +28,25 @@ class Session:
         self.cell = build_cell(model)
         self._drawn: dict[str, float] = {}  # conditions of the run that parameters set
         self._setters = {p.name: setter_of(self.cell, p, self._drawn) for p in model.parameters}
+        self._formulas = [formula_target(self.cell, *pair, self._origin) for pair in model.formulas]
         self.injector = Injector(self.cell, model.inject)
         self._probes = [hoc().Vector().record(reference(self.cell, site)) for site in model.probes.values()]
 
     def set(self, phys_par):
-        """Set all parameters in the cell file's order: K given (K,) in their own units, and those that are held."""
+        """Set all parameters in the cell file's order, then what formulas make of them: K given (K,) in their own units, and
+        those that are held. Raises FormulaError where a formula is no finite number."""
         values = {**dict(zip(self.model.space.names, map(float, phys_par), strict=True)), **self.model.held}
         for name, setter in self._setters.items():
             setter(values[name])
+        for formula in self._formulas:
+            formula(values)
+
+    def _origin(self):
+        """The segment that distances are counted from."""
+        try:
+            return segment(self.cell, place(self.model.origin))
+        except CellError as error:
+            raise CellError(f"origin: {error}; distances are counted from there") from None
 
     def run(self, stimulus: Stimulus, stop: int | None = None):
         """The probes' voltages (P, n) in mV at the stimulus' sample times, from t = 0 through sample stop-1.
