@@ -3,11 +3,13 @@
 import math
 import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+import nrn_mlfit
 from nrn_mlfit import cells, formulas
 from nrn_mlfit.errors import CellError, FormulaError, MlfitError
 
@@ -287,3 +289,13 @@ def test_a_known_value_without_a_value_of_the_formula_is_refused(load):
         CellError, match="g_pas.all = 1/.rm - 10. is no finite number at rm = 10, the middle of the ranges"
     ):
         cells.fixed(model, {"rm": 10})
+
+
+def test_the_example_of_the_docs_is_a_cell_file(load):
+    docs = Path(nrn_mlfit.__file__).parents[1] / "docs" / "cell_files.md"
+    example = docs.read_text().split("## Formulas")[1].split("```yaml\n")[1].split("```")[0]
+    model = load(FILE[FILE.index("parameters:") :], example)
+    ih = {formula.target: formula for _, formula in model.formulas}["gIhbar_Ih.apical"]
+    assert ih.value({"gih": 2e-4, "distance": 1166.0}) == pytest.approx(
+        2e-4 * (-0.8696 + 2.087 * math.exp(3.6161)), rel=2e-3
+    )
