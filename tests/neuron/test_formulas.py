@@ -161,6 +161,7 @@ def test_what_does_not_reach_is_named(change, text, make, request):
     assert text in str(error.value)
 
 
+@pytest.mark.filterwarnings("ignore:.*NEURON has one celsius")
 def test_a_point_process_takes_a_formula(make, tmp_path):
     synapse = "soma { syn = new ExpSyn(0.5) }"
     model = make("Point", '["L.apical*"]', '["tau@syn = 2*size^0.5"]', synapse=synapse)
@@ -188,6 +189,7 @@ def exported(make, tmp_path):
     return model, tmp_path / "fit"
 
 
+@pytest.mark.filterwarnings("ignore:.*NEURON has one celsius")
 def test_the_fitted_cell_has_the_same_values_in_every_segment(exported):
     model, folder = exported
     fitted, session = load_cell(folder), Session(model)
