@@ -102,6 +102,14 @@ def test_what_hoc_gets(text, hoc):
     assert formula.hoc(words) == hoc
 
 
+def test_exp_ends_where_that_of_hoc_does():
+    small = formulas.read("x.all = exp(a)")
+    assert [small.value({"a": a}) for a in (-701.0, -1e9)] == [0, 0]
+    assert small.value({"a": -700.0}) == math.exp(-700) and small.value({"a": 700.0}) == math.exp(700)
+    with pytest.raises(FormulaError, match="^x.all = exp.a. is no finite number at a = 700.5$"):
+        small.value({"a": 700.5})
+
+
 def test_a_huge_power_is_no_number_at_once():
     began = time.perf_counter()
     with pytest.raises(FormulaError, match=r"^x.all = 9\*\*9\*\*9\*\*9 is no finite number$"):
