@@ -7,11 +7,12 @@ import numpy as np
 
 from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import CellError
+from nrn_mlfit.formulas import is_formula
 from nrn_mlfit.places import place
 from nrn_mlfit.simulator.door import hoc
 from nrn_mlfit.simulator.inventory import Readout, name_in, readout
-from nrn_mlfit.simulator.session import Session, build_cell
-from nrn_mlfit.simulator.setters import setter_of
+from nrn_mlfit.simulator.session import Session, build_cell, segment
+from nrn_mlfit.simulator.setters import formula_target, setter_of
 from nrn_mlfit.simulator.structure import sections_of
 
 SAME = 1e-12  # relative: a value that was put back may differ by rounding
@@ -78,7 +79,7 @@ def examine(model: CellModel) -> Built:
     Raises CellError where it does not build, or a probe or the stimulus has no place in it.
     """
     cell = build_cell(model)
-    reaches = [_placed(cell, parameter) for parameter in model.parameters]
+    reaches = [_placed(cell, model, parameter) for parameter in model.parameters]
     sections = sections_of(cell)
     strangers = sum(1 for section in hoc().allsec() if section not in sections)
     counts = len(sections), sum(section.nseg for section in sections)
@@ -93,12 +94,17 @@ def examine(model: CellModel) -> Built:
     return Built(*counts, tuple(drawn), left_over, strangers)
 
 
-def _placed(cell, parameter) -> Reach:
-    """What a parameter names in a live cell, or why it cannot be set."""
+def _placed(cell, model, parameter) -> Reach:
+    """What a parameter and the formulas that it is in name in a live cell, or why it cannot be set."""
     wanted, conditions, free = set(), [], False
     try:
         setter_of(cell, parameter, {})
-        for spot in map(place, parameter.sets):
+        own = [text for text in parameter.sets if not is_formula(text)]
+        for name, formula in model.formulas:
+            if name == parameter.name:
+                formula_target(cell, name, formula, lambda: segment(cell, place(model.origin)))
+            own += [formula.target] if parameter.name in formula.names else []
+        for spot in map(place, own):
             free = free or spot.kind == "procedure"
             conditions += [spot.name] if spot.kind == "condition" else []
             if spot.kind in ("range", "factor", "point"):

@@ -118,6 +118,17 @@ def test_a_wrong_unit_and_a_missing_mechanism_are_both_named_and_nothing_is_run(
     assert not any("traces on" in line for line in lines)
 
 
+def test_a_formula_reaches_its_target_by_all_that_is_in_it(check):
+    two = """\
+  rm: {low: 5, high: 20, unit: kOhm cm2, sets: ["g_pas.all = 1/(1000*rm*fold)"]}
+  fold: {low: 1, high: 2, sets: []}
+"""
+    code, lines = check(two)
+    assert code == 0 and told(lines, "ok") == ["2 parameters reach what they name, and nothing else"]
+    rows = [line.split(maxsplit=1) for line in lines]
+    assert ["fold", "g_pas in 2 sections (dend, soma)  -"] in rows
+
+
 def test_a_procedure_that_does_something_else_each_time(check):
     only = '  times: {low: 1.1, high: 1.2, sets: ["leak_times()"]}\n'
     code, lines = check(only)
