@@ -16,6 +16,10 @@ class ParameterError(CellError):
     """A parameter range or value that makes no sense."""
 
 
+class FormulaError(CellError, RuntimeError):
+    """A formula that is no finite number for a parameter set; a RuntimeError, as what HOC refuses is one."""
+
+
 class EngineError(MlfitError):
     """A fast engine that does not give what NEURON gives."""
 

@@ -11,18 +11,16 @@ from pathlib import Path
 import numpy as np
 
 import nrn_mlfit
-from nrn_mlfit import textfile
+from nrn_mlfit import assignments, textfile
+from nrn_mlfit.assignments import plain
 from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import FitError
 from nrn_mlfit.fit import Fit
-from nrn_mlfit.places import CONDITIONS, SECTION_VARIABLES, place
-from nrn_mlfit.simulator.mechanisms import names_in
+from nrn_mlfit.formulas import target_of
+from nrn_mlfit.places import CONDITIONS, place
 from nrn_mlfit.stimuli import Protocol, Stimulus
 
 OURS = {"fit.hoc", "fitted_cell.hoc"}
-EVERYWHERE = ("L", "Ra", "diam", "cm")  # in every section, whatever mechanisms it has
-BUILT_IN = ("pas", "hh", "extracellular")
-ION = re.compile(r"[ei]([a-z]\w*)|([a-z]\w*)[io]")  # ena, ina; nai, nao
 
 
 def write(fit: Fit, model: CellModel, protocol: Protocol, folder: Path):
@@ -121,14 +119,7 @@ def _renamed(model, template) -> bytes:
 def _cell_hoc(fit, model, template) -> str:
     values = _values(fit, model)
     _refuse_non_numbers(values)
-    mechanisms = {*BUILT_IN, *(name for path in model.mod_files() for name in names_in(path))}
-    lines = [f"cell.{name} = {value!r}" for name, value in model.geometry.items()]
-    lines += ["cell.build()"] if model.geometry else []
-    for p in model.parameters:
-        known = ", not fitted: it was given" if p.name in model.held else ""
-        lines += [f"// {p.name}, {_plain(p.unit)}".rstrip(", ") + known, f"x = {values[p.name]!r}"]
-        lines += [line for target in p.sets for line in _assignment(p.name, target, mechanisms)]
-    parts = [_head(fit, model), _loading(model, template), [EXPECT], _function(template, lines)]
+    parts = [_head(fit, model), _loading(model, template), [EXPECT], _function(template, model, values)]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
@@ -146,26 +137,21 @@ def _conditions(fit, model) -> dict[str, float]:
 
 def _head(fit, model) -> list[str]:
     held = _conditions(fit, model)
-    warnings = [f"//   WARNING: {_plain(w)}" for w in fit.warnings]
+    warnings = [f"//   WARNING: {plain(w)}" for w in fit.warnings]
     return [
-        f"// The cell {model.name}, fitted by nrn_mlfit {nrn_mlfit.__version__} to {_plain(fit.recording.get('name', '?'))}",
-        f"// Verdict: {_plain(fit.verdict)}",
+        f"// The cell {model.name}, fitted by nrn_mlfit {nrn_mlfit.__version__} to {plain(fit.recording.get('name', '?'))}",
+        f"// Verdict: {plain(fit.verdict)}",
         *warnings,
         "// fitted_cell() returns a new fitted cell, as often as it is called, checked value by value.",
         f"// It was fitted at celsius = {held['celsius']:.6g} degC, starting from v_init = {held['v_init']:.6g} mV.",
     ]
 
 
-def _plain(text) -> str:
-    """Text that stays inside its comment."""
-    return re.sub(r"[\x00-\x1f\x7f]|/\*|\*/", " ", str(text))
-
-
 def _loading(model, template) -> list[str]:
     """Load the template, after a look whether the channels that the parameters belong to are there."""
-    places = [place(target) for p in model.parameters for target in p.sets]
+    places = [place(target_of(entry)) for p in model.parameters for entry in p.sets]
     kinds = ("range", "factor")
-    needed = sorted({spot.name for spot in places if spot.kind in kinds and spot.name not in EVERYWHERE})
+    needed = sorted({spot.name for spot in places if spot.kind in kinds and spot.name not in assignments.EVERYWHERE})
     missing = 'execerror("the channels are not loaded: type  nrnivmodl mod  in this folder first", "")'
     guards = [f'if (!name_declared("{variable}")) {{ {missing} }}' for variable in needed]
     return [*guards, f'if (!name_declared("{template}")) {{ load_file(1, "{model.hoc.name}") }}']
@@ -176,48 +162,17 @@ EXPECT = """\
 proc expect() { if ($1 != $2) { execerror($s3, "is not as fitted") } }"""
 
 
-def _function(template, body) -> list[str]:
-    inside = [f"cell = new {template}()", *body, "return cell"]
-    return ["obfunc fitted_cell() { local x, n, y  localobj cell", *(f"    {line}" for line in inside), "}"]
-
-
-def _assignment(name, target, mechanisms) -> list[str]:
-    """HOC that sets x and reads it back (what a procedure makes of its value cannot be read back)."""
-    spot = place(target)
-    if spot.kind == "condition":
-        return [f"// which is {spot.name}: a setting of the run, not of the cell; fit.hoc has it"]
-    if spot.kind == "procedure":
-        return [f"cell.{spot.name}(x)"]
-    if spot.kind == "point":
-        variable = f"cell.{spot.where}.{spot.name}"
-        return [f"{variable} = x", f'expect({variable}, x, "{name}")']
-    start = f"forsec cell.{spot.where} {_if_there(spot.name, mechanisms)}"
-    if spot.kind == "factor":
-        return [f"{start}{{ {_multiplied(name, spot.name)} }}"]
-    counted = ["n = 0", f"{start}{{ {spot.name} = x  n += 1 }}", f'expect(n > 0, 1, "{name}")']
-    return [*counted, f'{start}expect({spot.name}, x, "{name}")']
-
-
-def _multiplied(name, variable) -> str:
-    """HOC that multiplies a variable of a section, in each of its segments if it is not the section's own, by x."""
-    one = variable if variable in SECTION_VARIABLES else f"{variable}(y)"
-    each = "" if variable in SECTION_VARIABLES else "for (y, 0) "
-    return f'{each}{{ n = {one}*x  {one} = n  expect({one}, n, "{name}") }}'
-
-
-def _if_there(variable, mechanisms) -> str:
-    """Only sections with the mechanism of `gbar_na` (or the ion of `ena`) can have it set; names may hold underscores."""
-    owners = [name for name in mechanisms if variable.endswith(f"_{name}")]
-    if not owners and variable not in EVERYWHERE and (ion := ION.fullmatch(variable)):
-        owners = [f"{ion[1] or ion[2]}_ion"]
-    return f'if (ismembrane("{max(owners, key=len)}")) ' if owners else ""
+def _function(template, model, values) -> list[str]:
+    inside = [f"cell = new {template}()", *assignments.body(model, values), "return cell"]
+    words = ", ".join(["x", "n", "y", *assignments.words_of(model).values()])
+    return [f"obfunc fitted_cell() {{ local {words}  localobj cell", *(f"    {line}" for line in inside), "}"]
 
 
 def _fit_hoc(fit, model, protocol) -> str:
     count, held = len(protocol.stimuli), _conditions(fit, model)
     gains = [held.get("current_gain", model.gain(s)) for s in protocol.stimuli]
     return EXPERIMENT.format(
-        title=f"{model.name} fitted to {_plain(fit.recording.get('name', '?'))}",
+        title=f"{model.name} fitted to {plain(fit.recording.get('name', '?'))}",
         stimuli=count,
         probes=len(model.probes),
         last_stimulus=count - 1,

@@ -8,6 +8,7 @@ import numpy as np
 from nrn_mlfit.errors import ParameterError
 
 SCALES = ("linear", "log")
+ITSELF = ("",)  # what `sets` is where nothing is said: the parameter's name
 NAME = re.compile(r"[A-Za-z_][\w.@]*(\(\))?")
 
 
@@ -17,7 +18,8 @@ class Parameter:
 
     `sets` names what it sets in the cell: `gbar_na.somatic` (a range variable in every section of a public
     SectionList), `L.all*` (as a factor), `a@cell` (a variable of a public point process), `set_rm()` (a public procedure of
-    the template) or a condition of the run such as `celsius`.
+    the template) or a condition of the run such as `celsius`. `g_pas.all = 1/rm` sets it to a formula (`formulas`), of this
+    and other parameters; without any entry it only has a part in formulas.
     """
 
     name: str
@@ -25,7 +27,7 @@ class Parameter:
     high: float
     unit: str = ""
     scale: str = "linear"
-    sets: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ITSELF
 
     def __post_init__(self):
         shown = f"[{self.low:g}, {self.high:g}] {self.unit}".strip()
@@ -39,7 +41,7 @@ class Parameter:
             raise ParameterError(f"{self.name}: the range {shown} is empty or upside down; write low < high")
         if self.scale == "log" and self.low <= 0:
             raise ParameterError(f"{self.name}: a log range needs 0 < low < high, got {shown}")
-        if not self.sets:
+        if self.sets == ITSELF:
             object.__setattr__(self, "sets", (self.name,))
 
 

@@ -15,13 +15,13 @@ LAYERS = {
         ["parameters", "stimuli", "spikes", "progress", "textfile", "machine", "pulse", "lastword", "information"], 1
     ),
     "features": 1,
-    **dict.fromkeys(["places", "fields"], 1),  # of cell files
+    **dict.fromkeys(["places", "fields", "formulas"], 1),  # of cell files
     **dict.fromkeys(["cells", "workers", "folders"], 2),
     **dict.fromkeys(["shards", "candidates"], 3),
     **dict.fromkeys(["recordings", "simulator", "learn"], 4),
     **dict.fromkeys(["banks", "alignment", "comparison", "repeats", "around", "drift"], 5),
     **dict.fromkeys(["design", "predict", "evaluate"], 5),
-    **dict.fromkeys(["fit", "distance"], 6),
+    **dict.fromkeys(["fit", "distance", "assignments"], 6),
     **dict.fromkeys(["export", "resimulate", "report", "doctor", "serving", "refine"], 7),
     "results": 8,
     **dict.fromkeys(["series", "transfer"], 9),
@@ -34,7 +34,7 @@ DOORS = {  # library: the only places that may import it
     "mpi4py": ["workers.py"],
     "h5py": ["shards/", "recordings/"],
     "matplotlib": ["report", "learn/"],
-    "yaml": ["textfile.py", "cells.py"],
+    "yaml": ["textfile.py", "cells/"],
     "efel": ["features.py"],
     "cma": ["refine.py"],
     "safetensors": ["learn/", "shards/"],

@@ -154,7 +154,13 @@ def _shown(model):
         yield f"  gain         {gain}"
     for one in model.fixed:
         yield f"  fixed        {one.parameter.name} = {one.value:g} {one.parameter.unit}".rstrip()
-    yield from _table([("parameter", "low", "high", "unit", "scale", "sets"), *map(_parameter, model.space.parameters)])
+    formulas = [formula for _, formula in model.formulas]
+    for formula in formulas:
+        yield f"  formula      {formula}"
+    if any(formula.by_distance for formula in formulas):
+        yield f"  distance     in um along the dendrite, from {model.origin}"
+    rows = [_parameter(p, formulas) for p in model.space.parameters]
+    yield from _table([("parameter", "low", "high", "unit", "scale", "sets"), *rows])
 
 
 def _conditions(model) -> str:
@@ -171,8 +177,12 @@ def _gain(model) -> str:
     return "" if model.current_gain is None else f"1 nA of a stimulus file is {model.current_gain:g} of {model.inject}"
 
 
-def _parameter(p):
-    return p.name, f"{p.low:g}", f"{p.high:g}", p.unit, p.scale, ", ".join(p.sets)
+def _parameter(p, formulas):
+    from nrn_mlfit.formulas import is_formula
+
+    plain = [entry for entry in p.sets if not is_formula(entry)]
+    told = [*plain, *(f"{formula.target} (formula)" for formula in formulas if p.name in formula.names)]
+    return p.name, f"{p.low:g}", f"{p.high:g}", p.unit, p.scale, ", ".join(told)
 
 
 def _table(rows):

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,32 +28,39 @@ TOOLS = ("g++", "make", "perl")
 OF_NMODL = re.compile(r"Error: ([^\0]{1,300}?)\s+at line (\d+) in file (\S+)")
 OF_GCC = re.compile(r"([^/\s]+)\.cpp:\d+:\d+: error: (.{1,200})(?:\n +\d+ \|(.*))?")
 UNDECLARED = re.compile(r"'(\w+)' was not declared")
-_loaded: dict[str, str] = {}  # mechanism -> key of the build it came from
-_keys: set[str] = set()  # of the builds loaded
+_loaded: dict[str, Path] = {}  # mechanism -> the folder of MOD files that it came from
+_contents: set[str] = set()  # sha256 of the MOD files that are loaded
 
 
 def load_mechanisms(mod: Path | str | None = None):
     """Load the MOD files of a folder into this NEURON process (the shipped channels by default), building them if need be.
 
-    Raises MechanismError if they do not compile, or if a mechanism of that name is loaded already from elsewhere.
+    Files that are loaded already, from whatever folder, are left out. Raises MechanismError if they do not compile, or if
+    there is a mechanism of that name with another content.
     """
     folder = Path(mod) if mod else cells.shipped_folder("mod")
-    names, key = [n for path in sorted(folder.glob("*.mod")) for n in names_in(path)], key_of(folder)
-    if key in _keys:
+    files = [path for path in sorted(folder.glob("*.mod")) if _content(path) not in _contents]
+    if not files:
         return
-    if key in _keys_of_loaded_libraries():
-        _loaded.update(dict.fromkeys(names, key))
-        return
-    _refuse_other_versions(names)
-    library = build(folder)
+    if key_of(folder) not in _keys_of_loaded_libraries():
+        _refuse_other_versions(folder, files)
+        _load(folder, files)
+    _loaded.update({name: folder.resolve() for path in files for name in names_in(path)})
+    _contents.update(map(_content, files))
+
+
+def _load(folder, files):
+    library = build(folder, files)
     load_library(library)
-    missing = [name for name in names if not _exists(name)]
+    missing = [name for path in files for name in names_in(path) if not _exists(name)]
     if missing:
         raise MechanismError(
             f"{library}: loaded, but {', '.join(missing)} did not appear in NEURON; delete its folder and try again"
         )
-    _loaded.update(dict.fromkeys(names, key))
-    _keys.add(key)
+
+
+def _content(path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def names_in(path: Path) -> list[str]:
@@ -61,10 +69,11 @@ def names_in(path: Path) -> list[str]:
     return [name for name in found if name != "nothing"]
 
 
-def key_of(folder: Path) -> str:
-    """What a build depends on: the MOD files' names and bytes, NEURON's version, the processor family."""
+def key_of(folder: Path, files: Sequence[Path] = ()) -> str:
+    """What a build depends on: the names and bytes of the MOD files (all, or some of them), NEURON's version, the processor
+    family."""
     total = hashlib.sha256(f"{version('neuron')} {platform.machine()}".encode())
-    for path in sorted(folder.glob("*.mod")):
+    for path in files or sorted(folder.glob("*.mod")):
         total.update(path.name.encode() + b"\0" + path.read_bytes())
     return total.hexdigest()[:20]
 
@@ -92,13 +101,13 @@ def _temporary_folder() -> Path:
     return folder
 
 
-def build(folder: Path) -> Path:
-    """The compiled library of a folder of MOD files; compiled on first use, by one process at a time."""
-    library = _library(folder)
+def build(folder: Path, files: Sequence[Path] = ()) -> Path:
+    """The compiled library of a folder of MOD files, or of some of them; compiled on first use, by one process at a time."""
+    library = _library(folder, files)
     if not library.is_file():
         with locked(library.parent):
             if not library.is_file():
-                _compile(folder, library.parent)
+                _compile(folder, files, library.parent)
     return library
 
 
@@ -107,8 +116,8 @@ def is_built(folder: Path) -> bool:
     return _library(folder).is_file()
 
 
-def _library(folder) -> Path:
-    return cache_folder() / "mechanisms" / key_of(folder) / LIBRARY
+def _library(folder, files=()) -> Path:
+    return cache_folder() / "mechanisms" / key_of(folder, files) / LIBRARY
 
 
 def missing_tools() -> list[str]:
@@ -141,13 +150,13 @@ def locked(target):
         yield
 
 
-def _compile(folder, target):
+def _compile(folder, files, target):
     if absent := missing_tools():
         raise MachineError(
             f"{', '.join(absent)} not found, needed to compile MOD files; install them (Debian/Ubuntu: apt install g++ make perl)"
         )
     with tempfile.TemporaryDirectory(prefix="nrn_mlfit-") as work:
-        for path in folder.glob("*.mod"):
+        for path in files or folder.glob("*.mod"):
             shutil.copy(path, work)
         english = os.environ | {"LC_ALL": "C"}  # g++ translates its messages, which _cause reads
         done = subprocess.run([nrnivmodl()], cwd=work, capture_output=True, text=True, errors="replace", env=english)
@@ -216,10 +225,17 @@ def _keys_of_loaded_libraries() -> set[str]:
     return keys
 
 
-def _refuse_other_versions(names):
-    taken = [name for name in names if name in _loaded or _exists(name)]
-    if taken:
+def _refuse_other_versions(folder, files):
+    """Refuse MOD files that are not loaded, but of whose names NEURON has mechanisms."""
+    names = [name for path in files for name in names_in(path)]
+    if ours := [name for name in names if name in _loaded]:
+        there = " and ".join(sorted({str(_loaded[name]) for name in ours}))
         raise MechanismError(
-            f"{', '.join(taken)}: a name that NEURON knows already, of a mechanism from other MOD files or of HOC; it can hold "
-            "one of each, so start a new Python and import nrn_mlfit before neuron, or give the mechanism another name"
+            f"{', '.join(ours)}: loaded already from {there}, and {folder.resolve()} has something else under that name; NEURON "
+            "holds one mechanism of a name in a process, so start a new Python for the other one, or give it another SUFFIX"
+        )
+    if taken := [name for name in names if _exists(name)]:
+        raise MechanismError(
+            f"{', '.join(taken)}: a name that NEURON knows already, of its own, of HOC or of MOD files that were loaded before "
+            f"{folder.resolve()}; start a new Python and import nrn_mlfit before neuron, or give the mechanism another SUFFIX"
         )

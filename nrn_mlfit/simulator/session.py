@@ -3,6 +3,8 @@
 import contextlib
 import copy
 import hashlib
+import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from nrn_mlfit.errors import CellError, FitError
 from nrn_mlfit.places import Place, place
 from nrn_mlfit.simulator.door import hoc, load_file
 from nrn_mlfit.simulator.mechanisms import load_mechanisms
-from nrn_mlfit.simulator.setters import setter_of
+from nrn_mlfit.simulator.setters import formula_target, setter_of
 from nrn_mlfit.stimuli import Stimulus
 
 
@@ -28,14 +30,25 @@ class Session:
         self.cell = build_cell(model)
         self._drawn: dict[str, float] = {}  # conditions of the run that parameters set
         self._setters = {p.name: setter_of(self.cell, p, self._drawn) for p in model.parameters}
+        self._formulas = [formula_target(self.cell, *pair, self._origin) for pair in model.formulas]
         self.injector = Injector(self.cell, model.inject)
         self._probes = [hoc().Vector().record(reference(self.cell, site)) for site in model.probes.values()]
 
     def set(self, phys_par):
-        """Set all parameters in the cell file's order: K given (K,) in their own units, and those that are held."""
+        """Set all parameters in the cell file's order, then what formulas make of them: K given (K,) in their own units, and
+        those that are held. Raises FormulaError where a formula is no finite number."""
         values = {**dict(zip(self.model.space.names, map(float, phys_par), strict=True)), **self.model.held}
         for name, setter in self._setters.items():
             setter(values[name])
+        for formula in self._formulas:
+            formula(values)
+
+    def _origin(self):
+        """The segment that distances are counted from."""
+        try:
+            return segment(self.cell, place(self.model.origin))
+        except CellError as error:
+            raise CellError(f"origin: {error}; distances are counted from there") from None
 
     def run(self, stimulus: Stimulus, stop: int | None = None):
         """The probes' voltages (P, n) in mV at the stimulus' sample times, from t = 0 through sample stop-1.
@@ -67,7 +80,8 @@ class Session:
         return self._drawn.get("current_gain", self.model.gain(stimulus))
 
 
-_templates: dict[str, str] = {}  # template -> sha256 of the files it came from
+_templates: dict[str, tuple[str, Path]] = {}  # template -> sha256 of the files it came from, its HOC file
+_fitted_at: dict[float, Path] = {}  # celsius -> a fit that load_cell has loaded
 
 
 def build_cell(model: CellModel):
@@ -82,9 +96,8 @@ def build_cell(model: CellModel):
         after = _integration()
         _integrate(*before)
         if after != before:
-            _templates[model.template] = (
-                ""  # loaded now, the file would not ask again: a second try must not go through
-            )
+            # loaded now, the file would not ask again: a second try must not go through
+            _templates[model.template] = ("", model.hoc.resolve())
     if after != before:
         asked = "sets secondorder" if after[0] != before[0] else "turns CVode on"
         raise CellError(
@@ -108,18 +121,37 @@ def _instance(model):
     h = hoc()
     if model.mod:
         load_mechanisms(model.mod)
-    made_of = hashlib.sha256(b"\0".join(v for k, v in sorted(model.sources().items()) if k[:4] != "mod/")).hexdigest()
-    if not h.name_declared(model.template):
-        _load_template(model)
-    if _templates.setdefault(model.template, made_of) != made_of:
-        raise CellError(
-            f"{model.hoc}: NEURON holds another template {model.template} already and cannot replace it; start a new Python"
-        )
+    _have_template(model)
     try:
         with contextlib.chdir(model.hoc.parent):  # where the template may read its morphology from
             return _shaped(getattr(h, model.template)(), model)
     except RuntimeError as error:
         raise CellError(f"{model.hoc}: template {model.template} does not build in NEURON ({error})") from None
+
+
+def _have_template(model):
+    """Load the model's template, or refuse the one of that name which NEURON has from other files."""
+    made_of = hashlib.sha256(b"\0".join(v for k, v in sorted(model.sources().items()) if k[:4] != "mod/")).hexdigest()
+    name, known = model.template, _templates.get(model.template)
+    if known is None and not hoc().name_declared(name):
+        try:
+            _load_template(model)
+            known = made_of, model.hoc.resolve()
+        finally:
+            if hoc().name_declared(name):  # and if the file ended in an error, a second try must not go through
+                _templates[name] = known or ("", model.hoc.resolve())
+    if known is None and made_of in (made for made, _ in _templates.values()):  # the file has two templates
+        known = _templates[name] = (made_of, model.hoc.resolve())
+    if known is None or known[0] != made_of:
+        whence = "which nrn_mlfit has not loaded" if known is None else f"from {_before(known[1], model)}"
+        raise CellError(
+            f"{model.hoc}: NEURON holds another template {name} already, {whence}, and cannot replace it; start a new Python, or "
+            "give the template another name"
+        )
+
+
+def _before(path, model) -> str:
+    return "an earlier load of this file" if path == model.hoc.resolve() else str(path)
 
 
 def _shaped(cell, model):
@@ -135,6 +167,7 @@ def _shaped(cell, model):
 def load_cell(fit: Path | str):
     """A new fitted cell, live in this process: the HOC object of its template. `fit` is a fit.json or its folder.
 
+    Nothing else is set: `h.celsius` is what it was. A UserWarning says that a cell of another temperature was loaded before.
     Raises FitError where the folder holds no fit, or its HOC finds that a value did not arrive.
     """
     folder = Path(fit).parent if Path(fit).suffix == ".json" else Path(fit)
@@ -148,9 +181,32 @@ def load_cell(fit: Path | str):
     try:
         load_file(script)
         with contextlib.chdir(script.parent):
-            return hoc().fitted_cell()
+            cell = hoc().fitted_cell()
     except RuntimeError as error:
         raise FitError(f"{script}: does not load in NEURON ({error})") from None
+    _compare_celsius(script.parent)
+    return cell
+
+
+def _compare_celsius(folder):
+    """Warn where a cell of another temperature is loaded, as NEURON has one temperature for all."""
+    start = folder / "fit.hoc"
+    found = (
+        re.search(r"^celsius = (\S+)$", start.read_text(encoding="utf-8"), re.MULTILINE) if start.is_file() else None
+    )
+    if not found:
+        return
+    celsius = float(found[1])
+    others = [
+        f"{other}, loaded before, at {degrees:g} degC" for degrees, other in _fitted_at.items() if degrees != celsius
+    ]
+    if others:
+        warnings.warn(
+            f"{folder} was fitted at {celsius:g} degC, but {others[0]}; NEURON has one celsius for all cells of "
+            "a process, so run them one after the other, each with h.celsius as it was fitted",
+            stacklevel=3,
+        )
+    _fitted_at.setdefault(celsius, folder)
 
 
 def _load_template(model):

@@ -1,10 +1,12 @@
 """What puts the value of a parameter into a live cell, or into the conditions of its runs."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from nrn_mlfit.errors import CellError
+from nrn_mlfit.formulas import DISTANCE, Formula, is_formula
 from nrn_mlfit.parameters import Parameter
 from nrn_mlfit.places import SECTION_VARIABLES, place
 from nrn_mlfit.simulator.door import hoc
@@ -35,9 +37,66 @@ class Factor:
             setattr(owner, self.variable, value * before)
 
 
+class Distances:
+    """How far some segments are from an origin, in um along the dendrite, as NEURON tells it.
+
+    They are asked for anew only when a section has got another length.
+    """
+
+    def __init__(self, origin, segments: list):
+        self._origin, self._segments = origin, segments
+        self._sections, self._lengths = list(origin.sec.wholetree()), list[float]()
+        self._found = list[float]()
+
+    def __call__(self) -> list[float]:
+        lengths = [section.L for section in self._sections]
+        if lengths != self._lengths:
+            self._found = [hoc().distance(self._origin, segment) for segment in self._segments]
+            self._lengths = lengths
+        return self._found
+
+
+@dataclass(frozen=True)
+class FormulaTarget:
+    """The `owners` of a variable that is set to a formula; `distances` where that hangs on them."""
+
+    owners: list
+    variable: str
+    formula: Formula
+    distances: Distances | None = field(default=None, repr=False)
+
+    def __call__(self, values: Mapping[str, float]):
+        """Set it, with the values of all parameters by name; raises FormulaError for what is no finite number."""
+        if self.distances is None:
+            Target(self.owners, self.variable)(self.formula.value(values))
+            return
+        known = dict(values)
+        for owner, distance in zip(self.owners, self.distances(), strict=True):
+            known[DISTANCE] = distance
+            setattr(owner, self.variable, self.formula.value(known))
+
+
+def formula_target(cell, name: str, formula: Formula, origin: Callable[[], Any]) -> FormulaTarget:
+    """What sets a formula of the parameter `name`; `origin()` is the segment that distances are counted from."""
+    owners, variable = _owners_of(cell, name, place(formula.target))
+    if not formula.by_distance:
+        return FormulaTarget(owners, variable, formula)
+    distances = Distances(start := origin(), owners)
+    for segment, distance in zip(owners, distances(), strict=True):
+        if distance > UNCONNECTED:
+            raise CellError(
+                f'parameter {name}: "{formula}": {segment.sec} has no distance from {start}, as they are not connected; connect '
+                "them in the template, or name another origin"
+            )
+    return FormulaTarget(owners, variable, formula, distances)
+
+
+UNCONNECTED = 1e15  # um; NEURON's word for no way between two segments is 1e20
+
+
 def setter_of(cell, parameter: Parameter, conditions: dict[str, float]) -> Callable[[float], None]:
-    """What puts a value where the parameter says; a condition of the run goes into `conditions`."""
-    targets = [_target(cell, parameter, text, conditions) for text in parameter.sets]
+    """What puts a value where the parameter says, formulas apart; a condition of the run goes into `conditions`."""
+    targets = [_target(cell, parameter, text, conditions) for text in parameter.sets if not is_formula(text)]
 
     def put(value):
         for target in targets:
@@ -52,24 +111,30 @@ def _target(cell, parameter, text, conditions) -> Callable[[float], None]:
         _check_unit(parameter, spot.name)
         return partial(conditions.__setitem__, spot.name)
     if spot.kind == "procedure":
-        return _member(cell, parameter, spot.name)
-    where = _member(cell, parameter, spot.where)
+        return _member(cell, parameter.name, spot.name)
+    owners, variable = _owners_of(cell, parameter.name, spot)
+    if spot.kind == "factor":
+        return _factor(parameter, getattr(cell, spot.where), owners, variable)
+    process = owners[0].hname().partition("[")[0] + "." if spot.kind == "point" else ""
+    _check_unit(parameter, process + variable)
+    return Target(owners, variable)
+
+
+def _owners_of(cell, name, spot) -> tuple[list, str]:
+    """The owners of the variable that a place means, and the variable."""
+    where = _member(cell, name, spot.where)
     if spot.kind != "point" and not _is_section_list(where):
         raise CellError(
-            f"parameter {parameter.name}: {spot.where} is no SectionList; let the template append its sections to a "
+            f"parameter {name}: {spot.where} is no SectionList; let the template append its sections to a "
             f"public one, and write {spot.name}.NAME_OF_THE_LIST"
         )
     owners = _owners(where, spot.name)
     if not owners:
         raise CellError(
-            f"parameter {parameter.name}: nothing in {spot.where} has {spot.name}; insert its mechanism, and write "
+            f"parameter {name}: nothing in {spot.where} has {spot.name}; insert its mechanism, and write "
             "VARIABLE_SUFFIX (gbar_na) as NEURON does"
         )
-    if spot.kind == "factor":
-        return _factor(parameter, where, owners, spot.name)
-    process = owners[0].hname().partition("[")[0] + "." if spot.kind == "point" else ""
-    _check_unit(parameter, process + spot.name)
-    return Target(owners, spot.name)
+    return owners, spot.name
 
 
 def _factor(parameter, sections, owners, variable) -> Factor:
@@ -98,7 +163,7 @@ def _is_section_list(where) -> bool:
 def _member(cell, parameter, name):
     found = getattr(cell, name, None)
     if found is None:
-        raise CellError(f"parameter {parameter.name}: the template has no public {name}; add it to `public`")
+        raise CellError(f"parameter {parameter}: the template has no public {name}; add it to `public`")
     return found
 
 

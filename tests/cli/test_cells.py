@@ -64,6 +64,16 @@ def test_show_takes_the_path_of_a_cell_file(own_cell):
     assert run("show", own_cell)[0] == f"izhikevich: template IzhikevichCell of {own_cell.parent / 'izhikevich.hoc'}"
 
 
+def test_show_has_formulas_in_full_and_says_whom_they_are_of(own_cell):
+    text = own_cell.read_text()
+    assert text.count("- a@cell\n") == 1
+    own_cell.write_text(text.replace("- a@cell\n", '- "a@cell = a*exp(-b)"\n'))
+    lines = run("show", own_cell)
+    assert "  formula      a@cell = a*exp(-b)" in lines and not any(line.startswith("  distance") for line in lines)
+    sets = {line.split()[0]: line.split("linear  ")[1] for line in lines[-4:]}
+    assert (sets["a"], sets["b"]) == ("a@cell (formula)", "b@cell, a@cell (formula)")
+
+
 def test_the_picture_is_a_png_and_nothing_else_is_left(tmp_path, h):
     out = tmp_path / "izh.png"
     assert run("show", "izhikevich", "-o", out)[-1] == f"picture: {out}"

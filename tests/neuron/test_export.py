@@ -102,6 +102,7 @@ def without_comments(text):
     return [line for line in text.splitlines() if not line.startswith("//")]
 
 
+@pytest.mark.filterwarnings("ignore:.*NEURON has one celsius")
 def test_a_known_value_is_in_the_hoc_beside_what_was_fitted(models, folders):
     model, folder = models["mainen at 34 degC"], folders["mainen at 34 degC"]
     assert "celsius = 34.0\n" in (folder / "fit.hoc").read_text()
@@ -143,6 +144,7 @@ def test_a_value_that_does_not_arrive_stops_it(folders, tmp_path):
     assert "gkv_soma" in done.stderr + done.stdout and "is not as fitted" in done.stderr + done.stdout
 
 
+@pytest.mark.filterwarnings("ignore:.*NEURON has one celsius")
 @pytest.mark.parametrize("name", NAMES)
 def test_load_cell_gives_as_many_fitted_cells_as_asked_for(name, models, folders):
     one, other = load_cell(folders[name] / "fit.json"), load_cell(folders[name])

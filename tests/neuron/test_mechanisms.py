@@ -80,8 +80,8 @@ def test_two_versions_of_a_mechanism_do_not_share_a_process(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == (
-        "lk_two: a name that NEURON knows already, of a mechanism from other MOD files or of HOC; it can hold one of each, "
-        "so start a new Python and import nrn_mlfit before neuron, or give the mechanism another name"
+        f"lk_two: loaded already from {tmp_path / 'mod0'}, and {tmp_path / 'mod1'} has something else under that name; NEURON "
+        "holds one mechanism of a name in a process, so start a new Python for the other one, or give it another SUFFIX"
     ), done.stderr
 
 
@@ -94,7 +94,10 @@ def test_what_neuron_loaded_by_itself_is_taken_if_it_is_the_same(tmp_path):
     assert done.stdout.strip() == "1.0", done.stderr
     (tmp_path / "mod" / "lk.mod").write_text((LEAK % "own").replace("0.001", "0.002"))
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert "lk_own: a name that NEURON knows already" in done.stderr
+    assert (
+        "lk_own: a name that NEURON knows already, of its own, of HOC or of MOD files that were loaded before "
+        f"{tmp_path / 'mod'}; start a new Python and import nrn_mlfit before neuron, or give the mechanism another SUFFIX"
+    ) in done.stderr
 
 
 def test_an_x86_64_folder_in_the_working_folder_is_not_loaded(tmp_path):
@@ -110,6 +113,41 @@ def test_two_folders_of_mechanisms_load_into_one_process(h, tmp_path):
     (tmp_path / "lk.mod").write_text(LEAK % "beside")
     mechanisms.load_mechanisms(tmp_path)
     assert h.name_declared("lk_beside") and h.name_declared("kca")
+
+
+def test_of_two_folders_with_files_in_common_only_the_others_are_loaded(h, tmp_path):
+    """And two files of one name, with mechanisms of two names, are two mechanisms."""
+    for folder, odd, value in (("one", "odd_one", "0.002"), ("two", "odd_two", "0.003")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "common.mod").write_text(LEAK % "common")
+        (tmp_path / folder / "odd.mod").write_text((LEAK % odd).replace("0.001", value))
+        mechanisms.load_mechanisms(tmp_path / folder)
+    mechanisms.load_mechanisms(tmp_path / "one")
+    section = h.Section()
+    for name in ("lk_common", "lk_odd_one", "lk_odd_two"):
+        section.insert(name)
+    assert (section.g_lk_common, section.g_lk_odd_one, section.g_lk_odd_two) == (0.001, 0.002, 0.003)
+
+
+def test_one_name_that_is_taken_keeps_the_whole_folder_out(h, tmp_path):
+    for folder, value in (("one", "0.002"), ("two", "0.003")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "taken.mod").write_text((LEAK % "taken").replace("0.001", value))
+    (tmp_path / "two" / "free.mod").write_text(LEAK % "free")
+    mechanisms.load_mechanisms(tmp_path / "one")
+    with pytest.raises(
+        MechanismError, match=f"^lk_taken: loaded already from {tmp_path / 'one'}, and {tmp_path / 'two'} has"
+    ):
+        mechanisms.load_mechanisms(tmp_path / "two")
+    assert not h.name_declared("lk_free")
+
+
+def test_a_mechanism_of_neuron_s_own_is_not_replaced(h, tmp_path):
+    (tmp_path / "hh.mod").write_text((LEAK % "own").replace("lk_own", "hh"))
+    with pytest.raises(
+        MechanismError, match="^hh: a name that NEURON knows already, of its own, of HOC or of MOD files"
+    ):
+        mechanisms.load_mechanisms(tmp_path)
 
 
 def test_a_file_without_a_mechanism_is_loaded_for_its_functions(h, tmp_path):

@@ -146,8 +146,12 @@ def test_a_template_that_changed_is_not_taken_for_the_one_in_memory(write):
     Session(write("Edited"))
     changed = write("Edited")
     changed.hoc.write_text(changed.hoc.read_text().replace("diam = 20", "diam = 40"))
-    with pytest.raises(CellError, match="NEURON holds another template Edited already and cannot replace it"):
+    with pytest.raises(CellError) as error:
         Session(cells.load(changed.hoc.with_name("cell.yaml")))
+    assert str(error.value) == (
+        f"{changed.hoc}: NEURON holds another template Edited already, from an earlier load of this file, and cannot replace it; "
+        "start a new Python, or give the template another name"
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,7 +173,10 @@ def test_a_cell_that_asks_for_another_integration_is_refused(write, tmp_path, li
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     first, second, after = done.stdout.splitlines()[-3:]  # NEURON prints the values of lines at the top
     assert re.search(rf"cell\.hoc: {told}, but cells are simulated with NEURON's implicit Euler .* take", first)
-    assert re.search(f"NEURON holds another template {name} already .* start a new Python", second)
+    assert re.search(
+        f"NEURON holds another template {name} already, from an earlier load of this file, .* start a new Python",
+        second,
+    )
     assert after == "0 0"
 
 

@@ -16,16 +16,19 @@ import numpy as np
 import yaml
 
 from nrn_mlfit import fields, stimuli, textfile
+from nrn_mlfit.cells import entries
 from nrn_mlfit.errors import CellError, MlfitError, ParameterError
+from nrn_mlfit.formulas import Formula
 from nrn_mlfit.parameters import Fixed, Parameter, ParameterSpace
-from nrn_mlfit.places import is_site, is_target, place
+from nrn_mlfit.places import place
 from nrn_mlfit.stimuli import Protocol, Stimulus
 
 SHIPPED = ("mainen", "ball_two_sticks", "izhikevich", "mainen_slice", "mainen_wide", "izhikevich_slice")
 KEYS = {
     *("name", "hoc", "template", "mod", "files", "celsius", "v_init", "dt", "current_gain"),
-    *("probes", "inject", "stimulus", "geometry", "parameters", "fixed"),
+    *("probes", "inject", "origin", "stimulus", "geometry", "parameters", "fixed"),
 }
+ORIGIN = "soma(0.5)"
 REQUIRED = ("name", "hoc", "template", "stimulus", "parameters")
 
 
@@ -36,7 +39,8 @@ class CellModel:
     `hoc` is the file that defines `template`, `mod` the folder of its MOD files (None: built-in mechanisms only),
     `files` are what else the HOC reads (a morphology), `probes` maps a name to a recording site, `dt` is the longest
     integration step in ms. `space` are the parameters that are drawn, `fixed` those that are held. `current_gain`: what 1 nA
-    is to a point process that counts its current in a unit of its own.
+    is to a point process that counts its current in a unit of its own. `origin`: the site that distances in formulas are
+    counted from.
     """
 
     name: str
@@ -54,6 +58,7 @@ class CellModel:
     files: tuple[Path, ...] = ()
     fixed: tuple[Fixed, ...] = ()
     current_gain: float | None = None
+    origin: str = ORIGIN
 
     @property
     def step(self) -> float:
@@ -93,6 +98,11 @@ class CellModel:
         """The values of the parameters that are not drawn, by name, in their own units."""
         return {one.parameter.name: one.value for one in self.fixed}
 
+    @property
+    def formulas(self) -> list[tuple[str, Formula]]:
+        """What formulas set, after what parameters set by themselves: (the parameter that has it under `sets`, formula)."""
+        return entries.formulas_of(self.parameters)
+
     def under(self, *stims) -> "CellModel":
         """The same cell under other stimuli."""
         return replace(self, protocol=Protocol(tuple(stims)))
@@ -127,6 +137,7 @@ class CellModel:
             "geometry": self.geometry,
             "parameters": [_described(p) for p in self.space.parameters],
             **({"fixed": {f.parameter.name: _held(f) for f in self.fixed}} if self.fixed else {}),
+            **({"origin": self.origin} if any(f.by_distance for _, f in self.formulas) else {}),
             **({"current_gain": self.current_gain} if any(self.gain(s) != 1 for s in self.protocol.every) else {}),
         }
 
@@ -157,7 +168,8 @@ def load(cell: str | Path, stimulus: dict | str | None = None) -> CellModel:
 def fixed(model: CellModel, values: dict[str, float]) -> CellModel:
     """The cell with some parameters held at `values`, in their own units: they are no longer drawn, learned or fitted.
 
-    Raises ParameterError for a name it does not have, for a value outside its range, and where nothing is left to draw.
+    Raises ParameterError for a name it does not have, for a value outside its range, and where nothing is left to draw;
+    CellError where a formula has no value then.
     """
     names = [p.name for p in model.parameters]
     if unknown := [name for name in values if name not in names]:
@@ -170,6 +182,7 @@ def fixed(model: CellModel, values: dict[str, float]) -> CellModel:
             f"{model.name}: all {len(names)} of its parameters are fixed, so there is nothing left to draw; leave one of them out"
         )
     held = [Fixed(p, float(values[p.name]), at) for at, p in enumerate(model.parameters) if p.name in values]
+    entries.check_formulas(model.parameters, values)
     space = ParameterSpace(tuple(p for p in model.parameters if p.name not in values))
     return replace(model, space=space, fixed=tuple(held))
 
@@ -229,6 +242,7 @@ def bundle(cell: CellModel, folder: Path) -> Path:
     held |= {"mod": "mod"} if cell.mod else {}
     held["stimulus"] = _bundled_protocol(cell.protocol, files)
     held["probes"] = cell.probes
+    held |= {"origin": cell.origin} if cell.origin != ORIGIN else {}
     held |= {"current_gain": cell.current_gain} if cell.current_gain is not None else {}
     held["parameters"] = {p.pop("name"): p for p in map(_described, cell.parameters)}
     held |= {"fixed": cell.held} if cell.held else {}
@@ -273,15 +287,16 @@ def _build(held, folder, stimulus) -> CellModel:
         files=fields.files(folder, held),
         template=str(held["template"]),
         mod=fields.mod_folder(folder, held.get("mod")),
-        probes=_probes(held.get("probes", {"soma": "soma(0.5)"})),
-        inject=_site("inject", held.get("inject", "soma(0.5)")),
+        probes=entries.probes(held.get("probes", {"soma": "soma(0.5)"})),
+        inject=entries.site("inject", held.get("inject", "soma(0.5)")),
         celsius=fields.number(held, "celsius", 34),
         v_init=fields.number(held, "v_init", -65),
         dt=fields.positive(held, "dt", 0.025),
         protocol=stimuli.make_protocol(stimulus or held["stimulus"], folder),
-        space=ParameterSpace(tuple(_parameter(n, p) for n, p in fields.mapping(held, "parameters").items())),
+        space=ParameterSpace(tuple(entries.parameter(n, p) for n, p in fields.mapping(held, "parameters").items())),
         geometry={k: fields.number(held["geometry"], k, None) for k in fields.mapping(held, "geometry")},
         current_gain=fields.positive(held, "current_gain", None) if "current_gain" in held else None,
+        origin=entries.section_site("origin", held.get("origin", ORIGIN)),
     )
     _check_gain(whole)
     return fixed(whole, {k: fields.number(held["fixed"], k, None) for k in fields.mapping(held, "fixed")})
@@ -309,39 +324,3 @@ def _check_keys(held):
         raise CellError(f"name: {held['name']!r} is no name; use letters, digits, _, - and .")
     if not re.fullmatch(r"[A-Za-z_]\w*", str(held["template"])):
         raise CellError(f"template: {held['template']!r} is no name of a HOC template")
-
-
-def _probes(held) -> dict[str, str]:
-    if not isinstance(held, dict) or not held:
-        raise CellError(f'probes: must map names to sites, such as {{soma: "soma(0.5)"}}, got {held!r}')
-    return {str(name): _site(f"probe {name}", site) for name, site in held.items()}
-
-
-def _site(what, text) -> str:
-    text = str(text)
-    if is_site(text):
-        return text
-    raise CellError(
-        f"{what}: {text!r} is no site; write SECTION(x) with x in 0..1, or VARIABLE@PROCESS for a point process"
-    )
-
-
-def _parameter(name, held) -> Parameter:
-    wanted = {"low", "high", "unit", "scale", "sets"}
-    if not isinstance(held, dict) or not {"low", "high"} <= set(held) or set(held) - wanted:
-        raise CellError(f"parameter {name}: needs low and high, and may have unit, scale, sets; got {held!r}")
-    targets = held.get("sets", [name])
-    targets = tuple(str(t) for t in (targets if isinstance(targets, list) else [targets]))
-    for target in targets:
-        if target.startswith("nseg."):
-            raise CellError(
-                f"parameter {name}: {target} would draw the number of segments, which is no quantity of the cell; set nseg in "
-                "the template"
-            )
-        if not is_target(target):
-            raise CellError(
-                f"parameter {name}: {target!r} sets nothing; write VARIABLE.LIST (gbar_na.somatic), VARIABLE.LIST* for a "
-                "factor, VARIABLE@PROCESS of a point process, PROCEDURE(), celsius, v_init or current_gain"
-            )
-    low, high = (fields.number(held, end, None) for end in ("low", "high"))
-    return Parameter(str(name), low, high, str(held.get("unit", "")), str(held.get("scale", "linear")), targets)
