@@ -2,6 +2,7 @@
 
 import click
 
+from nrn_mlfit.cli import cells_like
 from nrn_mlfit.cli.options import any_path, say
 
 
@@ -18,6 +19,9 @@ def cells(ctx):
     if ctx.invoked_subcommand is None:
         for line in _listed():
             say(line)
+
+
+cells.add_command(cells_like.new)
 
 
 @cells.command()
