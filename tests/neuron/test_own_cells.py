@@ -75,7 +75,7 @@ def test_the_squid_axon_is_that_of_neuron(trace):
 
 
 def test_schemes_of_states_are_the_gates_of_hodgkin_and_huxley(trace):
-    """Gates that act by themselves are those schemes of states (Hille 2001, chapter 18): with the step the difference goes to 0."""
+    """Gates that act by themselves are those schemes of states (Hille 2001, chapter 18): as dt goes to 0."""
     apart = []
     for dt in (0.02, 0.01, 0.005):
         one, other = (spike_times(trace(name, 0.036, dt), 0.02) for name in ("squid", "squid_markov"))
