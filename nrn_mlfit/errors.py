@@ -12,6 +12,10 @@ class CellError(MlfitError):
     """A cell file, a template or a parameter that cannot be used."""
 
 
+class MorphologyError(CellError):
+    """A reconstruction that no cell can be made of."""
+
+
 class ParameterError(CellError):
     """A parameter range or value that makes no sense."""
 

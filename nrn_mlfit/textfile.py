@@ -121,6 +121,11 @@ def to_json(held) -> str:
     return json.dumps(held, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
+def to_list(words: Iterable[str]) -> str:
+    """Words as a list of YAML on one line: JSON, which is YAML, too."""
+    return json.dumps(list(words), ensure_ascii=False)
+
+
 def to_csv(rows: Iterable[Iterable]) -> str:
     """Rows as CSV, a line each."""
     table = io.StringIO()

@@ -19,7 +19,7 @@ LAYERS = {
     **dict.fromkeys(["cells", "workers", "folders"], 2),
     **dict.fromkeys(["shards", "candidates"], 3),
     **dict.fromkeys(["recordings", "simulator", "learn"], 4),
-    **dict.fromkeys(["banks", "alignment", "comparison", "repeats", "around", "drift"], 5),
+    **dict.fromkeys(["banks", "alignment", "comparison", "repeats", "around", "drift", "reconstructed"], 5),
     **dict.fromkeys(["design", "predict", "evaluate", "proposal", "strength"], 5),
     **dict.fromkeys(["fit", "distance", "assignments", "celltext"], 6),
     **dict.fromkeys(["export", "resimulate", "report", "doctor", "serving", "refine", "newcell"], 7),

@@ -27,6 +27,7 @@ from nrn_mlfit.report.style import (
     times,
 )
 from nrn_mlfit.simulator import Session
+from nrn_mlfit.simulator.session import build_cell
 
 PUBLISHED_FLOOR = -80.0  # mV, of log10(V + 81); see learn/scaling.py, which is not imported as it loads torch
 LEVELS = {"low": (-1.0, "#7AD151"), "middle": (0.0, "#25848E"), "high": (1.0, "#46085C")}  # of viridis
@@ -112,9 +113,18 @@ def _geometry(axes: Axes, session: Session):
         told = f"a point cell:\n{session.model.template}\nhas no geometry"
         axes.text(0.5, 0.5, told, ha="center", va="center", color=GREY, fontsize=11)
         return
-    geometry.draw(axes, geometry.pieces(session.cell))
+    geometry.draw(axes, geometry.pieces(session.cell, _traced(session)))
     axes.set_title("lengths to scale, widths not", loc="left", color=GREY)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), handlelength=1.2)
+
+
+def _traced(session):
+    """A second cell, with the 3-d points of its reconstruction, where the template has a procedure traced_points() for them."""
+    if not hasattr(session.cell, "traced_points"):
+        return None
+    other = build_cell(session.model)
+    other.traced_points()
+    return other
 
 
 def _parameters(figure, session, middle, rows):

@@ -1,7 +1,7 @@
 """The sections of a live cell as a drawing: from where they are connected, L and diam, or their own 3-d points."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -31,8 +31,17 @@ class Piece:
     is_root: bool
 
 
-def pieces(cell) -> list[Piece]:
-    """The sections of a live HOC cell, laid out in a plane: lengths true, directions ours unless 3-d points say."""
+def pieces(cell, traced=None) -> list[Piece]:
+    """The sections of a live HOC cell, laid out in a plane: lengths true, directions ours unless 3-d points say, its own or those
+    of `traced`, another cell of the same sections."""
+    found = _laid_out(traced or cell)
+    if not traced:
+        return found
+    pairs = zip(found, _laid_out(cell), strict=True)
+    return [replace(shape, length=own.length, diam=own.diam) for shape, own in pairs]
+
+
+def _laid_out(cell) -> list[Piece]:
     own = [section for section in hoc().allsec() if section.cell() == cell]
     found: list[Piece] = []
     for root in (section for section in own if section.parentseg() is None):

@@ -273,3 +273,23 @@ def test_a_passive_cell_gets_a_cell_file_and_a_word(tmp_path):
     assert model.space.names == ["g_pas.all", "cm.all"] and model.v_init == -72
     volts, status = simulate_sets(model, model.space.to_phys(model.space.draw(99, 0, 16)))
     assert not status.any() and volts.min() > -110 and volts.max() < -20
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ([], "name the HOC file that defines your template, or a known cell with --like CELL --morphology FILE"),
+        (["--like", "mainen"], "--like goes with --morphology FILE, a reconstruction (.swc, .asc or .hoc)"),
+        (
+            ["a.hoc", "--spines", "1"],
+            "--morphology and --spines go with --like CELL; a template reads its own morphology",
+        ),
+        (
+            ["--like", "mainen", "--morphology", "a.swc", "--celsius", "20"],
+            "--celsius: for a HOC file; with --like it is as in mainen",
+        ),
+    ],
+)
+def test_two_ways_are_not_mixed(tmp_path, words, text):
+    done = CliRunner().invoke(cli, ["cells", "new", *words, "-o", str(tmp_path / "made")])
+    assert done.exit_code == 2 and done.stderr.splitlines()[-1] == f"Error: {text}" and not list(tmp_path.iterdir())
