@@ -1,9 +1,10 @@
 """How often does the fit of a simulated cell not do what its trace does? For the limits of comparison.py; a table.
 
-    python benchmarks/disagreements.py ENSEMBLE RUN [-n 150] [-j 2]
+    python benchmarks/disagreements.py ENSEMBLE RUN [-n 150] [-j 2] [--refine N]
 
 RUN holds traces that ENSEMBLE has not learned from (benchmarks/ensembles.py makes one, `judging`). Of its first fits in range
-each is simulated with the fitted values, under its own stimulus, and compared as `nrn-mlfit fit` does.
+each is simulated with the fitted values, under its own stimulus, and compared as `nrn-mlfit fit` does; with --refine also after a
+search on by N simulations.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import numpy as np
 
 from nrn_mlfit import cells, comparison, fit, recordings
 from nrn_mlfit.learn import Ensemble
+from nrn_mlfit.refine import refined
 from nrn_mlfit.shards import Status, open_run
 from nrn_mlfit.simulator.batch import simulate_sets
 
@@ -34,14 +36,23 @@ def main():
     parser.add_argument("run", type=Path)
     parser.add_argument("-n", "--fits", type=int, default=150)
     parser.add_argument("-j", "--workers", type=int, default=2)
+    parser.add_argument("--refine", type=int, default=0, metavar="N")
     asked = parser.parse_args()
     ensemble = Ensemble.load(asked.ensemble)
     found = in_range(ensemble, asked.run, asked.fits)
-    told = disagreements(ensemble, found, asked.workers)
+    show(asked.ensemble, disagreements(ensemble, found, asked.workers))
+    if asked.refine:
+        searched = [(one[0], refined(one[1], ensemble, one[0], asked.refine), *one[2:]) for one in found]
+        show(
+            f"{asked.ensemble}, after {asked.refine} simulations each", disagreements(ensemble, searched, asked.workers)
+        )
+
+
+def show(title, told):
     count = Counter(
         reason for lines in told for reason, words in REASONS.items() if any(words in line for line in lines)
     )
-    print(f"{asked.ensemble}: {len(told)} fits in range")
+    print(f"{title}: {len(told)} fits in range")
     for reason in REASONS:
         print(f"  {reason:<16}{100 * count[reason] / len(told):5.1f} %")
     print(f"  any             {100 * np.mean([bool(lines) for lines in told]):5.1f} %")
