@@ -1,5 +1,6 @@
 """How close the fitted cell's trace comes to the recording, and whether the two agree. P probes, S stimuli, T samples."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from nrn_mlfit import textfile
 from nrn_mlfit.errors import FitError
 from nrn_mlfit.recordings import Recording, firing, membrane, quality
 from nrn_mlfit.recordings.membrane import Measure
-from nrn_mlfit.spikes import coincidence, spike_times
+from nrn_mlfit.spikes import coincidence, spike_counts, spike_times
 
 PRECISION_MS = 2.0  # within which spikes coincide
 BEFORE_MS, AFTER_MS = 5.0, 20.0  # so close to a spike of either trace no sample counts as between spikes
@@ -26,10 +27,20 @@ LARGEST_APART = {
 
 
 @dataclass(frozen=True)
+class AtProbe:
+    """What one probe's traces are to each other, under all stimuli: the rms difference in mV, and spikes."""
+
+    name: str
+    rms: float
+    spikes_recorded: int
+    spikes_simulated: int
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A re-simulated trace beside its recording: rms differences in mV (of all samples, and between spikes; None: too few
     there), spikes, the coincidence factor (1: all within 2 ms), what their spikes are like, both membranes, and why the two do
-    not agree, if they don't."""
+    not agree, if they don't. `probes` has the same of each probe alone, where there are several."""
 
     rms: float
     rms_between: float | None
@@ -39,10 +50,14 @@ class Comparison:
     firing: tuple[Measure, ...]
     membrane: tuple[Measure, ...]
     disagreements: tuple[str, ...]
+    probes: tuple[AtProbe, ...] = ()
 
     def lines(self) -> list[str]:
         """All of it as a person reads it, what does not agree first."""
-        return [*self.warning(), *self.closeness(), *_measure_lines(self.firing), *_measure_lines(self.membrane)]
+        return [
+            *(*self.warning(), *self.closeness(), *self.by_probe()),
+            *(*_measure_lines(self.firing), *_measure_lines(self.membrane)),
+        ]
 
     def warning(self) -> list[str]:
         """One line where recording and fitted cell do not agree, else none."""
@@ -51,10 +66,19 @@ class Comparison:
 
     def closeness(self) -> list[str]:
         between = "" if self.rms_between is None else f", between spikes {self.rms_between:.2f} mV"
+        at = f" at {self.probes[0].name}" if self.probes else ""
         return [
             f"rms difference {self.rms:.2f} mV{between}",
-            f"spikes: {self.spikes_recorded} recorded, {self.spikes_simulated} simulated; "
+            f"spikes{at}: {self.spikes_recorded} recorded, {self.spikes_simulated} simulated; "
             f"coincidence within {PRECISION_MS:g} ms: {self.coincidence:.2f}",
+        ]
+
+    def by_probe(self) -> list[str]:
+        """A line a probe, where there are several."""
+        return [
+            f"{one.name}: rms difference {one.rms:.2f} mV; spikes: {one.spikes_recorded} recorded, {one.spikes_simulated} "
+            "simulated"
+            for one in self.probes
         ]
 
     def save(self, path: Path):
@@ -67,15 +91,18 @@ def load(path: Path) -> Comparison:
     try:
         for name in ("firing", "membrane"):
             held[name] = tuple(Measure(**one) for one in held[name])
+        held["probes"] = tuple(AtProbe(**one) for one in held.get("probes", ()))
         return Comparison(**{**held, "disagreements": tuple(held["disagreements"])})
     except (TypeError, KeyError, AttributeError) as error:
         again = f"`nrn-mlfit resimulate {path.parent}` makes it anew"
         raise FitError(f"{path}: is no comparison ({error}); {again}") from None
 
 
-def compare(recording: Recording, simulated, current_unit: str = "nA") -> Comparison:
+def compare(
+    recording: Recording, simulated, current_unit: str = "nA", probes: Sequence[str] | None = None
+) -> Comparison:
     """A recording beside its re-simulation (P, S, T) in mV; spikes are those of the first probe, the membrane is that of the
-    first probe under the first stimulus."""
+    first probe under the first stimulus. `probes` names them."""
     recorded, dt = recording.volts, recording.dt
     currents = [None] * len(recorded[0]) if recording.currents is None else recording.currents
     pairs = [(spike_times(a, dt), spike_times(b, dt)) for a, b in zip(recorded[0], simulated[0], strict=True)]
@@ -84,7 +111,7 @@ def compare(recording: Recording, simulated, current_unit: str = "nA") -> Compar
         value for value, pair, current in zip(close, pairs, currents, strict=True) if _is_placed(pair, current, dt)
     ]
     spikes = firing.compared(recorded[0], simulated[0], currents, dt)
-    between = rms_between(recorded, simulated, dt, pairs)
+    between = rms_between(recorded, simulated, dt)
     noise = quality.measured(recording).noise_mv or 0.0
     return Comparison(
         rms=_rms(recorded - simulated),
@@ -95,7 +122,15 @@ def compare(recording: Recording, simulated, current_unit: str = "nA") -> Compar
         firing=spikes,
         membrane=_membrane(recording, simulated, current_unit),
         disagreements=(*_trains_apart(pairs, placed), *_spikes_apart(spikes), *_volts_apart(between, noise)),
+        probes=_at_probes(recorded, simulated, probes) if len(recorded) > 1 else (),
     )
+
+
+def _at_probes(recorded, simulated, names) -> tuple[AtProbe, ...]:
+    names = names or [f"probe {p + 1}" for p in range(len(recorded))]
+    counts = [spike_counts(volts).sum(axis=-1) for volts in (recorded, simulated)]
+    rms = [_rms(difference) for difference in recorded - simulated]
+    return tuple(AtProbe(*one) for one in zip(names, rms, *(map(int, count) for count in counts), strict=True))
 
 
 def _is_placed(pair, current, dt) -> bool:
@@ -138,13 +173,13 @@ def _silent(count, name) -> str:
     return f"{name} has {f'{count} spikes' if count > 1 else 'a spike' if count else 'none'}"
 
 
-def rms_between(recorded, simulated, dt, pairs) -> float | None:
-    """The rms difference in mV of those samples of two traces (P, S, T) that are far from every spike of either, None where they
-    are too few; `pairs` are the spike times of both, one pair a stimulus."""
+def rms_between(recorded, simulated, dt) -> float | None:
+    """The rms difference in mV of those samples of two traces (P, S, T) that are far from every spike of either, at any probe;
+    None where they are too few."""
     time = dt * np.arange(recorded.shape[-1])
     far = np.ones(recorded.shape[1:], bool)
-    for s, pair in enumerate(pairs):
-        for spike in np.concatenate(pair):
+    for s, traces in enumerate(np.concatenate([recorded, simulated]).swapaxes(0, 1)):
+        for spike in np.concatenate([spike_times(trace, dt) for trace in traces]):
             far[s] &= (time < spike - BEFORE_MS) | (time > spike + AFTER_MS)
     if far.sum() * dt < FEWEST_MS:
         return None

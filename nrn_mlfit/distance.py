@@ -27,8 +27,8 @@ TROUGH_MS = 30.0  # after a spike, or until the next one
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """A recording and what of its spikes, and of its rest, a trace is compared with; a rest is the samples of one stimulus
-    before it begins, None where there are none."""
+    """A recording and what of its spikes, and of its rest, a trace is compared with: of each probe under each stimulus, P S of
+    them; a rest is the samples before the stimulus begins, None where there are none."""
 
     recording: Recording
     times: list
@@ -37,43 +37,48 @@ class Target:
 
     @classmethod
     def of(cls, recording: Recording) -> "Target":
-        first = recording.volts[0]
-        times = [spike_times(volts, recording.dt) for volts in first]
-        currents = [None] * len(first) if recording.currents is None else recording.currents
-        rests = [_rest(*pair, recording.dt) for pair in zip(first, currents, strict=True)]
-        return cls(recording, times, [_shape(volts, recording.dt) for volts in first], rests)
+        probes, stimuli, _ = recording.volts.shape
+        every = _each(recording.volts)
+        times = [spike_times(volts, recording.dt) for volts in every]
+        currents = [None] * stimuli if recording.currents is None else list(recording.currents)
+        rests = [_rest(*pair, recording.dt) for pair in zip(every, currents * probes, strict=True)]
+        return cls(recording, times, [_shape(volts, recording.dt) for volts in every], rests)
 
     def distance(self, volts) -> float:
-        """How far a trace (P, S, T) in mV lies from the recording: 0 for the same trace, about 1 for each thing that is off by a
-        unit (of spikes the mean over the stimuli); largest() at most, which is also that of one that is not finite."""
+        """How far a trace (P, S, T) in mV lies from the recording: 0 for the same trace, about 1 for each thing off by a
+        unit (of spikes and rests the mean over probes and stimuli); largest() at most, also of one that is not finite."""
         if not np.isfinite(volts).all():
             return self.largest()
         dt = self.recording.dt
-        pairs = [(ours, spike_times(trace, dt)) for ours, trace in zip(self.times, volts[0], strict=True)]
         spiking = [
-            _times_apart(*pair) + _shapes_apart(shape, _shape(trace, dt))
-            for pair, shape, trace in zip(pairs, self.shapes, volts[0], strict=True)
+            _times_apart(ours, spike_times(trace, dt)) + _shapes_apart(shape, _shape(trace, dt))
+            for ours, shape, trace in zip(self.times, self.shapes, _each(volts), strict=True)
         ]
-        return float(np.mean(spiking) + self._between(volts, pairs) + self._rests_apart(volts))
+        return float(np.mean(spiking) + self._between(volts) + self._rests_apart(volts))
 
     def _rests_apart(self, volts) -> float:
-        pairs = zip(self.recording.volts[0], volts[0], self.rests, strict=True)
+        pairs = zip(_each(self.recording.volts), _each(volts), self.rests, strict=True)
         apart = [np.median(ours[rest]) - np.median(theirs[rest]) for ours, theirs, rest in pairs if rest is not None]
         return float(np.mean([_soft(one / REST_MV, MANY) for one in apart])) if apart else 0.0
 
-    def _between(self, volts, pairs) -> float:
+    def _between(self, volts) -> float:
         """Of the voltage far from spikes. A trace that spikes so often that nothing is left of it there is as far as can be,
         unless the recording does so, too."""
         recorded, dt = self.recording.volts, self.recording.dt
-        between = rms_between(recorded, volts, dt, pairs)
+        between = rms_between(recorded, volts, dt)
         if between is not None:
             return _soft(between / BETWEEN_MV, MANY)
-        alone = rms_between(recorded, recorded, dt, [(ours, ours) for ours, _ in pairs])
+        alone = rms_between(recorded, recorded, dt)
         return 0.0 if alone is None else MANY**2
 
     def largest(self) -> float:
         """What no trace exceeds."""
         return 3 * MANY**2 + ABSENT + FEW**2 * len(SHAPE)
+
+
+def _each(volts):
+    """Traces (P, S, T) one after the other, (P S, T)."""
+    return np.reshape(volts, (-1, np.shape(volts)[-1]))
 
 
 def _rest(volts, current, dt):

@@ -56,16 +56,11 @@ def with_values(folder: Path, values: dict[str, float]) -> tuple[str, str]:
 
 
 def under(folder: Path, stimulus: Stimulus, longest_step: float) -> tuple[str, int]:
-    """fit.hoc of the fit in `folder`, as text, under another stimulus in stimulus0.txt, and its integration steps a sample.
+    """fit.hoc of the fit in `folder`, as text, under another stimulus in its stimulus files, and its integration steps a sample.
 
-    `longest_step` in ms is the step that the cell was fitted with. Raises FitError for a fit to several stimuli, and for a file
-    that was changed by hand.
+    `longest_step` in ms is the step that the cell was fitted with. Raises FitError for a file that was changed by hand.
     """
     start = (folder / "fit.hoc").read_text(encoding="utf-8")
-    if (folder / "stimulus1.txt").is_file():
-        raise FitError(
-            f"{folder}: was fitted to several stimuli at once; only the fit of one sweep is run under another"
-        )
     substeps = max(1, math.ceil(stimulus.dt / longest_step - 1e-9))
     changes = {
         r"^dt = (\S+)$": stimulus.dt / substeps,
@@ -237,16 +232,22 @@ voltage = new Graph()
 {{graphList[0].append(voltage)}}
 
 objref expected
-proc verify() {{  // run, and compare with the trace that was simulated when the fit was made
-    stimulate(0)
-    run()
+proc verify() {{ local i, k, largest  // run, and compare with the traces that were simulated when the fit was made
     if (!samples.ropen("expected.txt")) {{ execerror("expected.txt", "is missing; go to the fit's folder first") }}
-    expected = new Vector()
-    expected.scanf(samples)
+    largest = 0
+    for i = 0, {last_stimulus} {{
+        stimulate(i)
+        run()
+        for k = 0, {last_probe} {{
+            expected = new Vector()
+            expected.scanf(samples, traces[k].size())
+            {{ expected.sub(traces[k]) }}
+            {{ expected.abs() }}
+            if (expected.max() > largest) {{ largest = expected.max() }}
+        }}
+    }}
     samples.close()
-    {{ expected.sub(traces[0]) }}
-    {{ expected.abs() }}
-    printf("largest difference from the trace of the fit: %g mV\\n", expected.max())
+    printf("largest difference from the trace of the fit: %g mV\\n", largest)
 }}
 """
 

@@ -1,5 +1,6 @@
 """A Fit: what an ensemble says about a recording. Values, their spread over the members, a verdict, provenance."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,6 +88,11 @@ class Fit:
         """As fit.json holds it."""
         return textfile.to_json({"format_version": FORMAT_VERSION, "verdict": self.verdict, **asdict(self)})
 
+    def probes(self, count: int) -> list[str]:
+        """What its recording sites are called, `count` of them; by number where the fit does not keep their names."""
+        names = [name for name, _ in self.provenance.get("probes", ())]
+        return names if len(names) == count else [f"probe {p + 1}" for p in range(count)]
+
     @property
     def searched(self) -> str:
         """How its values were searched for; empty where they are the ensemble's answer."""
@@ -127,7 +133,7 @@ def fit_recording(ensemble: "Ensemble", recording: "Recording") -> Fit:
 
     Raises EnsembleError where they do not belong together.
     """
-    check(ensemble.protocol, len(ensemble.probes), recording)
+    check(ensemble.protocol, tuple(ensemble.probes), recording)
     # The networks know currents without noise: they are told the waveform that it is, at its strength.
     look = ensemble.look(recording.volts[None], ensemble.protocol.rescaled_to(recording.currents).windows)
     answer = ensemble.answer(look).of(0)
@@ -156,8 +162,9 @@ def fit_recording(ensemble: "Ensemble", recording: "Recording") -> Fit:
     return Fit(values, warnings, source, ensemble.provenance(), float(answer.score), _alarm(ensemble, signals))
 
 
-def check(wanted: stimuli.Protocol, probes: int, recording: "Recording"):
-    """Whether a recording is under the stimulus of an ensemble, and of as many probes; traces of another cell are not refused.
+def check(wanted: stimuli.Protocol, probes: Sequence[str], recording: "Recording"):
+    """Whether a recording is under the stimulus of an ensemble, and of as many `probes` (their names); traces of another cell are
+    not refused.
 
     Raises EnsembleError with the reason.
     """
@@ -167,12 +174,8 @@ def check(wanted: stimuli.Protocol, probes: int, recording: "Recording"):
             f"{name}: sampled every {recording.dt:g} ms, the ensemble needs {wanted.dt:g} ms; "
             "resample the recording, or train an ensemble for this step"
         )
-    shape = (probes, len(wanted.stimuli), wanted.length)
-    if recording.volts.shape != shape:
-        raise EnsembleError(
-            f"{name}: holds {_shape_words(recording.volts.shape)}, the ensemble needs {_shape_words(shape)}; "
-            "cut the recording to that window (`nrn-mlfit recording`)"
-        )
+    if recording.volts.shape != (len(probes), len(wanted.stimuli), wanted.length):
+        raise EnsembleError(_other_shape(wanted, probes, recording))
     if recording.currents is None:
         raise EnsembleError(
             f"{name}: holds no current; say with --stimulus what was injected (the ensemble learned from {wanted.name})"
@@ -220,9 +223,28 @@ def _with_one_of(bank, recording, name) -> "Recording":
     return recording if recording.currents is not None else replace(recording, currents=given[None])
 
 
+def _other_shape(wanted, probes, recording) -> str:
+    """What is said of a recording of other probes, stimuli or length than the networks take, and what mends the first of them."""
+    got, shape = recording.volts.shape, (len(probes), len(wanted.stimuli), wanted.length)
+    if got[0] != shape[0]:
+        those = "those probes, in this order" if shape[0] > 1 else "that probe alone"
+        mend = (
+            f"give the voltages of {those} ({', '.join(probes)}), as volts (P, S, T) (docs/recordings.md), or take an "
+            "ensemble of the probes that were recorded"
+        )
+    elif got[1] != shape[1]:
+        mend = f"give a response to each of {wanted.name}, in this order, as volts (P, S, T) (docs/recordings.md)"
+    else:
+        mend = "cut the recording to that window (`nrn-mlfit recording`)"
+    alone = got[:2] == shape[:2] == (1, 1)
+    held, needed = (f"{one[2]} samples" if alone else _shape_words(one) for one in (got, shape))
+    return f"{recording.name}: holds {held}, the ensemble needs {needed}; {mend}"
+
+
 def _shape_words(shape) -> str:
     probes, stims, length = shape
-    return f"{length} samples" if probes == stims == 1 else f"{probes} probes x {stims} stimuli x {length} samples"
+    of = (f"{probes} probe{'s' * (probes > 1)}", f"{'stimuli' if stims > 1 else 'stimulus'}")
+    return f"{of[0]} x {stims} {of[1]} x {length} samples"
 
 
 def _beyond(ensemble, middle):

@@ -64,11 +64,13 @@ def run_variants(folder: Path, variants: Sequence[tuple[str, str]], stimuli: int
 
 
 def run_under(folder: Path, start: str, current: str, probes: int):
-    """As `run`, (P, 1, steps), under another stimulus: a fit.hoc and its stimulus0.txt as text, in a copy of the folder."""
+    """As `run`, (P, 1, steps), under another stimulus: a fit.hoc and the current, which takes the place of all of the fit's own,
+    as text, in a copy of the folder."""
     with tempfile.TemporaryDirectory(prefix="nrn_mlfit-") as scratch:
         copy = Path(shutil.copytree(_checked(folder), Path(scratch) / "fit", ignore=LEFT))
         (copy / "fit.hoc").write_text(start, encoding="utf-8")
-        (copy / "stimulus0.txt").write_text(current, encoding="utf-8")
+        for held in copy.glob("stimulus*.txt"):
+            held.write_text(current, encoding="utf-8")
         return _runs(copy, ["fit.hoc"], 1, probes)[0]
 
 

@@ -73,11 +73,12 @@ def again(folder: Path) -> Result:
         raise FitError(
             f"{folder}: its fit.hoc gives {simulated.shape[-1]} samples, its recording has {length}; fit again"
         )
-    compared = comparison.compare(recording, simulated, found.provenance["simulation"]["current_unit"])
+    unit = found.provenance["simulation"]["current_unit"]
+    compared = comparison.compare(recording, simulated, unit, found.probes(probes))
     replace(recording, volts=simulated, name="fitted cell", source={"of": recording.name}, truth={}).save(
         folder / "simulated.npz"
     )
-    textfile.write_atomic(folder / "expected.txt", export.column(whole[0, 0]))
+    textfile.write_atomic(folder / "expected.txt", export.column(whole.transpose(1, 0, 2).ravel()))
     compared.save(folder / "comparison.json")
     picture(folder / "fit.png", found, recording, simulated, compared)
     return Result(folder, found, compared)
@@ -132,7 +133,10 @@ def neighbours(folder: Path, count: int = 20, within: float = 10.0, seed: int = 
     held = Around(tuple(space.names), drawn[sound], volts[sound], within, seed, count)
     done = Neighbours(held, found, recording, compared, folder / f"around.{ending}")
     unit = found.provenance["simulation"]["current_unit"]
-    report.around_picture(done.picture, title(found), held, recording.volts, recording.currents, recording.dt, unit)
+    probes = found.probes(len(recording.volts))
+    report.around_picture(
+        done.picture, title(found), held, recording.volts, recording.currents, recording.dt, unit, probes
+    )
     held.save(folder / AROUND)
     return done
 
@@ -222,6 +226,7 @@ def picture(path: Path, found: Fit, recording: Recording, simulated, compared: C
         current_unit=found.provenance["simulation"]["current_unit"],
         values=[asdict(v) for v in found.values],
         verdict=found.verdict,
+        probes=found.probes(len(recording.volts)),
         numbers={
             "warnings": found.warnings,
             "disagreement": compared.warning(),

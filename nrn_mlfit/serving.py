@@ -167,7 +167,7 @@ def plan(path: Path, recording: Recording, cell: str, report: progress.Report = 
     could not be fitted by that ensemble.
     """
     model = replace(cells.load(cell), protocol=banks.from_files([path]))
-    fit.check(model.protocol, len(model.probes), alignment.aligned(model.protocol, recording))
+    fit.check(model.protocol, tuple(model.probes), alignment.aligned(model.protocol, recording))
     ranks = machine.cores() if workers.can_share() else 1
     name = f"{Path(cell).stem}-{model.digest()[:6]}{model.protocol.digest()[:6]}"
     traces, ensemble = made_folder() / f"{name}-traces", made_folder() / name

@@ -15,29 +15,41 @@ def run(folder: Path, other: Recording, output: Path) -> Comparison:
     """Run the fit in `folder` in plain NEURON under the current of another recording of the same cell, and compare.
 
     Before the first sample its level is held for 100 ms, so that the cell has settled. Writes recording.npz, simulated.npz,
-    comparison.json and transfer.png to `output`, a new folder. Raises FitError for a recording without a current, or of other
-    probes, and where the folder is no fit, or one to several stimuli.
+    comparison.json and transfer.png to `output`, a new folder. Raises FitError for a recording without a current, of other
+    probes, or of several stimuli, and where the folder is no fit.
     """
     folders.check_free(output)
     found = fit.load(folder / "fit.json")
     about, probes = found.provenance["simulation"], read(folder / "recording.npz").volts.shape[0]
-    if other.currents is None or other.volts.shape[:2] != (probes, 1):
-        raise FitError(
-            f"{other.name}: a sweep with its current is needed, of as many probes as the fit has ({probes}); give a current with "
-            "--stim-from"
-        )
-    stimulus = stimuli.samples(other.currents[0], other.dt, other.name)
+    current = _current_of(found, other, probes)
+    stimulus = stimuli.samples(current, other.dt, other.name)
     start, substeps = export.under(folder, stimulus, about["dt"] / about["substeps"])
     whole = resimulate.run_under(folder, start, export.column(stimulus.current), probes)
     simulated = whole[..., ::substeps][..., stimulus.start :]
     if simulated.shape != other.volts.shape:
         raise FitError(f"{folder}: its fit.hoc was changed by hand and gives {simulated.shape[-1]} samples; fit again")
-    compared = comparison.compare(other, simulated, about["current_unit"])
+    compared = comparison.compare(other, simulated, about["current_unit"], found.probes(probes))
     try:
         _write(found, other, simulated, compared, output)
     except OSError as error:
         raise MachineError(f"{output}: cannot be written ({error.strerror or error}); choose another folder") from None
     return compared
+
+
+def _current_of(found, other, probes):
+    """The current (T,) of a recording that a fit of so many probes can be compared with."""
+    if other.currents is None:
+        raise FitError(f"{other.name}: holds no current to run the cell under; give it with --stim-from")
+    if other.volts.shape[0] != probes:
+        raise FitError(
+            f"{other.name}: holds {other.volts.shape[0]} probe{'s' * (len(other.volts) > 1)}, the cell was fitted to {probes} "
+            f"({', '.join(found.probes(probes))}); give their voltages, in this order, as volts (P, S, T) (docs/recordings.md)"
+        )
+    if other.volts.shape[1] != 1:
+        raise FitError(
+            f"{other.name}: holds responses to {other.volts.shape[1]} stimuli; give one of them at a time, as volts (P, 1, T)"
+        )
+    return other.currents[0]
 
 
 def beside_repeats(output: Path, sweeps: Sequence[Recording | MlfitError]) -> Repeats | None:

@@ -180,21 +180,29 @@ def _draw(sheet, file, held, found):
     from nrn_mlfit.errors import MlfitError, RecordingError
     from nrn_mlfit.report.sheet import sheet_picture
 
-    drawn = [
-        {
-            "number": sweep.number,
-            "volts": made.volts[0, 0],
-            "currents": None if made.currents is None else 1e3 * made.currents[0],
-            "dt": made.dt,
-            "caption": f"{sweep.protocol}, {sweep.spikes} spike{'' if sweep.spikes == 1 else 's'}",
-            "fails": sweep.fails,
-        }
-        for made, sweep in zip(held, found, strict=True)
-        if not isinstance(made, MlfitError)
-    ]
+    pairs = [pair for pair in zip(held, found, strict=True) if not isinstance(pair[0], MlfitError)]
+    drawn = [_drawn(*pair, s) for pair in pairs for s in range(pair[0].volts.shape[1])]
     if not drawn:
         raise RecordingError(f"{file.name}: no sweep can be read, so there is nothing to draw")
     sheet_picture(sheet, file.name, drawn)
+
+
+def _drawn(made, sweep, s) -> dict:
+    """A sweep, or what of it is under its stimulus `s`, for the sheet."""
+    from nrn_mlfit.spikes import spike_counts
+
+    probes, stimuli, _ = made.volts.shape
+    spikes = int(spike_counts(made.volts[0, s]))
+    parts = [sweep.protocol if stimuli == 1 else f"stimulus {s + 1} of {stimuli}"]
+    parts.append(f"{spikes} spike{'' if spikes == 1 else 's'}{' at the first of' if probes > 1 else ''}")
+    return {
+        "number": sweep.number,
+        "volts": made.volts[:, s],
+        "currents": None if made.currents is None else 1e3 * made.currents[s],
+        "dt": made.dt,
+        "caption": f"{', '.join(parts)}{f' {probes} probes' if probes > 1 else ''}",
+        "fails": sweep.fails,
+    }
 
 
 def _cut(file, number, output, reading):
@@ -208,7 +216,7 @@ def _cut(file, number, output, reading):
     piece.save(output)
     yield from _what_was_cut(piece, output)
     yield from (f"warning: {text}" for text in piece.warnings)
-    yield from _next_steps(shlex.quote(str(output)), piece.currents is not None)
+    yield from _next_steps(shlex.quote(str(output)), piece.currents is not None, piece.volts.shape)
 
 
 def _what_was_cut(piece, output):
@@ -226,12 +234,17 @@ def _what_was_cut(piece, output):
     )
 
 
-def _next_steps(output, has_current):
+def _next_steps(output, has_current, shape=(1, 1)):
     if not has_current:
         yield "it holds no current: `nrn-mlfit fit` needs to be told which one flowed"
         yield f"  nrn-mlfit fit {output} -e ENSEMBLE --stimulus NAME -o FIT"
         return
+    if shape[0] > 1:
+        yield f"its {shape[0]} voltages are for a cell whose file names {shape[0]} probes, in the same order"
     yield "next: train on cells under its current, then fit it"
-    yield f"  nrn-mlfit simulate CELL --stimulus {output} -n 2000 -o RUN"
+    if shape[1] > 1:
+        yield f"  (a cell file with its {shape[1]} stimuli: nrn-mlfit simulate CELL -n 2000 -o RUN)"
+    else:
+        yield f"  nrn-mlfit simulate CELL --stimulus {output} -n 2000 -o RUN"
     yield "  nrn-mlfit train RUN -o ENSEMBLE"
     yield f"  nrn-mlfit fit {output} -e ENSEMBLE -o FIT"

@@ -191,6 +191,7 @@ class Ensemble:
         """Where answers come from, as JSON-ready values that go into every fit."""
         kept = ("cell", "cell_hash", "protocol_hash", "content_hash", "simulation", "traces", "versions")
         told = {"design": self.design.name, "members": len(self.members), **{key: self.record[key] for key in kept}}
+        told["probes"] = [list(pair) for pair in self.probes.items()]  # a list: JSON objects are written sorted
         known = {"fixed": self.record["fixed"]} if "fixed" in self.record else {}
         return {**told, **known, **self._judged()}
 

@@ -21,12 +21,12 @@ MEND = "copy the whole folder again, or train again"
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """The name of an ensemble's cell and its hash, the stimulus that was trained on, and the number of probes."""
+    """The name of an ensemble's cell and its hash, the stimulus that was trained on, and the names of the probes."""
 
     cell: str
     cell_hash: str
     protocol: Protocol
-    probes: int
+    probes: tuple[str, ...]
 
 
 def read(folder: Path) -> Outline:
@@ -36,7 +36,8 @@ def read(folder: Path) -> Outline:
 
 def _outline(folder, held) -> Outline:
     record = held["record"]
-    return Outline(record.get("cell", ""), record.get("cell_hash", ""), protocol(folder, held), len(held["probes"]))
+    probes = tuple(str(name) for name, _ in held["probes"])
+    return Outline(record.get("cell", ""), record.get("cell_hash", ""), protocol(folder, held), probes)
 
 
 def opened(folder: Path, take: Callable[[Path, dict], Held]) -> Held:

@@ -16,6 +16,7 @@ from types import ModuleType
 from nrn_mlfit.errors import MlfitError, RecordingError
 from nrn_mlfit.recordings import abf, current, given, hdf5, igor, npz, nwb, shard_row, table
 from nrn_mlfit.recordings.changes import around_change
+from nrn_mlfit.recordings.joining import as_probes, as_stimuli
 from nrn_mlfit.recordings.quality import Noise, Quality, loudest
 from nrn_mlfit.recordings.reading import AS_IT_IS, Reading
 from nrn_mlfit.recordings.recording import Raw, Recording
@@ -29,6 +30,8 @@ __all__ = [
     "Recording",
     "Sweep",
     "around_change",
+    "as_probes",
+    "as_stimuli",
     "count",
     "files",
     "noise",
@@ -160,6 +163,12 @@ def _doubts(recording: Recording):
         return
     if recording.currents is None and not any("--stim-from" in text for text in recording.warnings):
         yield "no current is stored with it; give it with --stim-from FILE"
+    probes, stimuli, _ = recording.volts.shape
+    if probes * stimuli > 1:
+        yield (
+            f"holds {probes} probe{'s' * (probes > 1)} x {stimuli} {'stimuli' if stimuli > 1 else 'stimulus'}: its figures and "
+            "checks are those of the first probe under the first stimulus"
+        )
     if 1 / recording.dt < LOWEST_KHZ * (1 - 1e-6):
         yield (
             f"sampled at {1 / recording.dt:.3g} kHz, below {LOWEST_KHZ:g} kHz: spikes have few samples, so their shape says "

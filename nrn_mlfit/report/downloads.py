@@ -16,7 +16,7 @@ KINDS = {
     "fitted_cell.hoc": "makes the fitted cell and checks it: for models of your own",
     "fit.json": "values, verdict, provenance",
     "comparison.json": "how close the re-simulated trace comes",
-    "expected.txt": "the fitted cell's trace, one step a line",
+    "expected.txt": "the fitted cell's traces, one step a line",
     "recording.npz": "the recording",
     "simulated.npz": "the fitted cell's traces under its stimulus",
     "around.npz": "traces and parameters of the cells around the fitted one",

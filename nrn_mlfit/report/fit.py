@@ -24,6 +24,7 @@ from nrn_mlfit.report.style import (
     split,
     style,
     times,
+    voltage_labels,
 )
 
 WARNINGS, DISAGREEMENT = "warnings", "disagreement"
@@ -31,6 +32,8 @@ RECORDING: dict[str, Any] = {"color": BLACK, "linewidth": 1.9}  # below, and
 FITTED: dict[str, Any] = {"color": SKY, "linewidth": 0.8}  # above it: where they are equal both are seen
 MOST_STIMULI = 3  # side by side; more would be too narrow to read
 FEWEST_ROWS = 8  # so that a few bars stand together instead of drifting apart
+MOST_LETTERS = 40  # of name and value over a bar; more are written smaller
+OVER_LEGEND = 18  # points that a title lies above a legend
 LOW, HIGH = 0.17, 0.83  # where a range begins and ends across the panel of values
 
 
@@ -46,13 +49,15 @@ def fit_picture(
     verdict: str,
     numbers: Mapping[str, str | Sequence[str]],
     current_unit: str = "nA",
+    probes: Sequence[str] = (),
 ):
     """Draw a fit into `path` (.png, .pdf or .svg).
 
     `recorded` and `simulated` are (P, S, T) in mV (`simulated` None: not re-simulated), `currents` (S, T) in
     nA, `dt` and `t0` (the first sample's time) in ms. Each of `values` has name, value, low, high, unit, spread,
     scale, and truth or None. `numbers` maps what was measured to its text or lines, such as {"rms": "3.2 mV"}; the lines
-    of "warnings" go with the verdict, those of "disagreement" below it. `current_unit` is "" for a current without one.
+    of "warnings" go with the verdict, those of "disagreement" below it. `current_unit` is "" for a current without one. `probes`
+    names the recording sites.
     """
     recorded, currents = np.asarray(recorded, float), np.atleast_2d(currents)
     simulated = None if simulated is None else np.asarray(simulated, float)
@@ -64,7 +69,8 @@ def fit_picture(
         head, body = split(figure, 2, 1, height_ratios=[top, height])
         _head(head, top, title, told, apart, numbers)
         left, right = split(body, 1, 2, width_ratios=[1.75, 1])
-        _traces(left, recorded, simulated, currents, times(recorded.shape[-1], dt, t0), current_unit)
+        axes = _traces(left, recorded, simulated, currents, times(recorded.shape[-1], dt, t0))
+        _label(axes, recorded.shape, simulated is not None, current_unit, probes)
         _values(right.subplots(), values)
         save(figure, path)
 
@@ -101,7 +107,7 @@ def _lines(name, held) -> list[str]:
     return [f"{name} {held}"] if isinstance(held, str) else list(held)
 
 
-def _traces(figure, recorded, simulated, currents, time, current_unit):
+def _traces(figure, recorded, simulated, currents, time):
     """A column a stimulus: from the top an overlay a probe, the first probe's difference, the current."""
     probes, stimuli = recorded.shape[0], min(recorded.shape[1], MOST_STIMULI)
     rows = [3.0] * probes + ([1.4] if simulated is not None else []) + [1.1]
@@ -114,8 +120,8 @@ def _traces(figure, recorded, simulated, currents, time, current_unit):
         axes[-1, s].plot(time, currents[s], color=GREY)
         axes[-1, s].set_xlabel("time (ms)")
         axes[-1, s].margins(x=0.01)
-    _label(axes, recorded.shape, simulated is not None, current_unit)
     legend_above(axes[0, stimuli - 1])
+    return axes
 
 
 def _overlay(axes: Axes, time, recorded, simulated):
@@ -129,16 +135,16 @@ def _difference(axes: Axes, time, difference):
     axes.plot(time, difference, color=BLUE, linewidth=0.7)
 
 
-def _label(axes, shape, has_difference, current_unit):
-    probes, stimuli, _ = shape
-    for p in range(probes):
-        axes[p, 0].set_ylabel("voltage (mV)" if probes == 1 else f"probe {p + 1} (mV)")
+def _label(axes, shape, has_difference, current_unit, probes):
+    labels, stimuli = voltage_labels(shape[0], probes), shape[1]
+    for p, label in enumerate(labels):
+        axes[p, 0].set_ylabel(label)
     if has_difference:
-        axes[-2, 0].set_ylabel("difference (mV)")
+        axes[-2, 0].set_ylabel("difference (mV)" if len(labels) == 1 else f"difference,\n{labels[0]}")
     axes[-1, 0].set_ylabel(f"stimulus ({current_unit})" if current_unit else "stimulus")
     if stimuli > 1:
         for s in range(axes.shape[1]):
-            axes[0, s].set_title(f"stimulus {s + 1} of {stimuli}", loc="left")
+            axes[0, s].set_title(f"stimulus {s + 1} of {stimuli}", loc="left", pad=OVER_LEGEND)
 
 
 def _values(axes: Axes, values):
@@ -160,7 +166,9 @@ def _bar(axes: Axes, row, held):
     axes.text(LOW - 0.02, row, number(held["low"]), ha="right", va="center", fontsize=7.5, color=GREY)
     axes.text(HIGH + 0.02, row, number(held["high"]), ha="left", va="center", fontsize=7.5, color=GREY)
     axes.text(LOW, row - 0.27, held["name"], ha="left", va="bottom", fontsize=9, weight="bold", color=BLACK)
-    axes.text(HIGH, row - 0.27, _words(held), ha="right", va="bottom", fontsize=8.5, color=BLACK)
+    words = _words(held)
+    size = 8.5 * min(1.0, MOST_LETTERS / (len(held["name"]) + len(words)))
+    axes.text(HIGH, row - 0.27, words, ha="right", va="bottom", fontsize=size, color=BLACK)
 
 
 def _ends(held, level):

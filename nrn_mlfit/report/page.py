@@ -24,7 +24,6 @@ LARGEST = 4_800_000  # bytes of a page
 MOST_STIMULI = 4  # of which traces are shown
 APART = ("versions", "made", "command", "evaluation")  # of the provenance: shown elsewhere
 STEEPEST = "*"  # the mark of a footnote
-FIRST = "the first probe under the first stimulus"
 DECIMALS = {"mV": 2, "ms": 2, "Hz": 1, "V/s": 1}  # of a feature
 HOW_TO_GET_EFEL = 'pip install "nrn_mlfit[efel]"'
 SECTIONS = {  # of the page, by their short names
@@ -57,6 +56,17 @@ class Shown:
     def title(self) -> str:
         return f"{self.fit.provenance.get('cell', 'cell')} fitted to {self.fit.recording.get('name', 'a recording')}"
 
+    @property
+    def probes(self) -> list[str]:
+        """The names of the recording sites."""
+        return self.fit.probes(len(self.recording.volts))
+
+    @property
+    def first(self) -> str:
+        """Of which of several probes and stimuli it is where one alone is shown or measured."""
+        probes, stimuli, _ = self.recording.volts.shape
+        return f"the first probe{f' ({self.probes[0]})' if probes > 1 else ''} under the first stimulus"
+
 
 def fit_page(shown: Shown) -> str:
     """The page as HTML."""
@@ -65,7 +75,7 @@ def fit_page(shown: Shown) -> str:
         "traces": _traces(shown),
         "parameters": judgement.parameters(shown.fit),
         "alarm": judgement.alarm(shown.fit),
-        "closeness": _closeness(shown.comparison),
+        "closeness": _closeness(shown),
         "around": _around(shown),
         "features": _features(shown),
         "provenance": _provenance(shown),
@@ -113,7 +123,7 @@ def _traces(shown) -> Html:
     held = [_colours(), *(_overlay(shown, s) for s in range(min(count, MOST_STIMULI)))]
     if count > MOST_STIMULI:
         held.append(paragraphs(f"{count - MOST_STIMULI} more stimuli are in recording.npz and simulated.npz."))
-    held += [paragraphs(f"Below and in the features: {FIRST}.")] if volts.shape[:2] != (1, 1) else []
+    held += [paragraphs(f"Below and in the features: {shown.first}.")] if volts.shape[:2] != (1, 1) else []
     one, other = volts[0, 0], simulated[0, 0]
     return join([*held, tag("div", *_details(one, other, dt), class_="panels")])
 
@@ -137,7 +147,8 @@ def _overlay(shown, s) -> Html:
     )
     of = f"Stimulus {s + 1} of {len(held.currents)}: " if len(held.currents) > 1 else ""
     told = f"{of}Recording and re-simulated fitted cell; below, the injected current."
-    picture = panels.overlay(held.volts[:, s], shown.simulated[:, s], current, dt, unit, f"overlay{s}", label)
+    traces = held.volts[:, s], shown.simulated[:, s]
+    picture = panels.overlay(*traces, current, dt, unit, f"overlay{s}", label, shown.probes)
     return tag("figure", picture, tag("figcaption", told))
 
 
@@ -166,7 +177,8 @@ def _span(values, digits: int = 1) -> str:
     return f"{np.min(values):.{digits}f} to {np.max(values):.{digits}f}"
 
 
-def _closeness(found) -> Html:
+def _closeness(shown) -> Html:
+    found = shown.comparison
     between = "too few samples" if found.rms_between is None else f"{found.rms_between:.2f} mV"
     rows = [
         ["spikes recorded", str(found.spikes_recorded), "upward crossings of -20 mV"],
@@ -189,10 +201,19 @@ def _closeness(found) -> Html:
         "the begin of the step; later ones of one neuron come at other times in each repeat of a step, so the coincidence counts "
         "only where the current moves."
     )
-    about_membrane = f"In the same samples of both traces, under the same step of the current; of {FIRST}."
+    about_membrane = f"In the same samples of both traces, under the same step of the current; of {shown.first}."
     of_spikes = _measures("spikes", "Spikes of recording and fitted cell", found.firing, about_spikes)
     of_membrane = _measures("membrane", "Membrane of recording and fitted cell", found.membrane, about_membrane)
-    return join([figures, of_spikes, of_membrane])
+    return join([figures, *_by_probe(found.probes), of_spikes, of_membrane])
+
+
+def _by_probe(probes):
+    """A table of the probes alone, where there are several."""
+    rows = [[p.name, f"{p.rms:.2f} mV", str(p.spikes_recorded), str(p.spikes_simulated)] for p in probes]
+    heads = ["probe", "rms difference", "spikes recorded", "in the fitted cell"]
+    if rows:
+        yield table("Each probe, under all stimuli", heads, rows, figures=(1, 2, 3))
+        yield paragraphs(f"Spikes and coincidence above are those of {probes[0].name}, the first probe.")
 
 
 def _measures(kind, title, measures, told) -> Html:
@@ -217,7 +238,8 @@ def _around(shown) -> Html:
         f"{label[:-19]} Thin lines: cells around the fitted one, each parameter drawn evenly within {held.within:g}% of its "
         "range around the fitted value (of a log range: of its decades). Thick line: the recording."
     )
-    picture = around_panel(held, volts, currents, shown.recording.dt, unit, label)
+    told += " Under the first stimulus." if len(currents) > 1 else ""
+    picture = around_panel(held, volts, currents, shown.recording.dt, unit, label, shown.probes)
     low, middle, high = np.percentile(held.rms(volts), [0, 50, 100])
     further = (
         f"Their rms difference from the recording is {low:.2f} to {high:.2f} mV, median {middle:.2f} mV; that of the fitted cell "

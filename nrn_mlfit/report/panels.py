@@ -6,6 +6,7 @@ loses its peak.
 
 import io
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 
 from nrn_mlfit import spikes
 from nrn_mlfit.report.html import Html, tag
-from nrn_mlfit.report.style import BLACK, BLUE, GREY, PALE, SKY, STYLE, times
+from nrn_mlfit.report.style import BLACK, BLUE, GREY, PALE, SKY, STYLE, times, voltage_labels
 
 WIDE, NARROW, SQUARE = 10.4, 3.8, 3.3  # inches, of a laptop's page, of a telephone's, of one of three panels
 COLUMNS = 160  # an inch, in which a trace is thinned: 2 to a pixel of a sharp screen
@@ -36,12 +37,15 @@ PAGE = {
 }
 
 
-def overlay(recorded, simulated, current, dt: float, unit: str, key: str, label: str) -> Html:
-    """Traces (P, T) in mV of recording and fitted cell over each other, the current (T,) below; for wide and narrow screens."""
+def overlay(
+    recorded, simulated, current, dt: float, unit: str, key: str, label: str, probes: Sequence[str] = ()
+) -> Html:
+    """Traces (P, T) in mV of recording and fitted cell over each other, by the names of the `probes`, the current (T,) below; for
+    wide and narrow screens."""
     drawn = []
     for width, kind in ((WIDE, "wide"), (NARROW, "narrow")):
         with matplotlib.rc_context(PAGE):
-            figure = _overlay(recorded, simulated, current, dt, unit, width)
+            figure = _overlay(recorded, simulated, current, dt, unit, width, probes)
             drawn.append(inline(figure, f"{key}-{kind}", label, kind))
     return Html("".join(drawn))
 
@@ -100,15 +104,15 @@ def thinned(time, trace, columns: int):
     return time[kept], trace[kept]
 
 
-def _overlay(recorded, simulated, current, dt, unit, width) -> Figure:
-    probes, time = len(recorded), times(recorded.shape[-1], dt)
-    tall = 3.4 if width == WIDE else 2.3
-    figure = Figure(figsize=(width, tall * probes + 1.3), layout="constrained")
-    axes = figure.subplots(probes + 1, 1, sharex=True, height_ratios=[tall] * probes + [1.0])
+def _overlay(recorded, simulated, current, dt, unit, width, probes) -> Figure:
+    count, time = len(recorded), times(recorded.shape[-1], dt)
+    labels, tall = voltage_labels(count, probes), (3.4 if width == WIDE else 2.3) if count == 1 else 2.0
+    figure = Figure(figsize=(width, tall * count + 1.3), layout="constrained")
+    axes = figure.subplots(count + 1, 1, sharex=True, height_ratios=[tall] * count + [1.0])
     for p, (one, other) in enumerate(zip(recorded, simulated, strict=True)):
         for trace, look in ((one, BELOW), (other, ABOVE)):
             axes[p].plot(*thinned(time, trace, int(width * COLUMNS)), **look)
-        axes[p].set_ylabel("voltage (mV)" if probes == 1 else f"probe {p + 1} (mV)")
+        axes[p].set_ylabel(labels[p])
     axes[-1].plot(*thinned(time, current, int(width * COLUMNS)), color=GREY)
     axes[-1].set(xlabel="time (ms)", ylabel=f"current ({unit})" if unit else "current")
     axes[-1].margins(x=0.01)

@@ -8,12 +8,13 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nrn_mlfit.report.style import GREY, VERMILION, save, style, times
+from nrn_mlfit.report.style import GREY, ORANGE, PURPLE, SKY, VERMILION, save, style, times
 
 MOST_SWEEPS = 50  # on one sheet
 ROWS = 6  # of panels below each other; more sweeps make more columns
 MOST_POINTS = 4000  # across a panel; of more samples the extremes are drawn
 COLOURS = "viridis"  # its yellow end is too pale for a line on white
+OTHERS = (ORANGE, SKY, PURPLE)  # probes but the first, which has the sweep's colour
 LAST_TICK = 0.2  # inches for half of it, right of the last column
 DARKEST, PALEST = 0.0, 0.85
 
@@ -21,8 +22,8 @@ DARKEST, PALEST = 0.0, 0.85
 def sheet_picture(path: Path, title: str, sweeps: Sequence[dict]):
     """Draw sweeps into `path` (.png, .pdf or .svg), each a pair of panels.
 
-    Each of `sweeps` has number, volts (T,) mV, currents (T,) pA or None, dt ms, caption, and fails (why it is not good
-    enough to fit; empty if it is). Scales are shared, so that sweeps can be compared by eye.
+    Each of `sweeps` has number, volts (T,) mV, or (P, T) of several probes, currents (T,) pA or None, dt ms, caption, and fails
+    (why it is not good enough to fit; empty if it is). Scales are shared, so that sweeps can be compared by eye.
     """
     shown = list(sweeps[:MOST_SWEEPS])
     columns = max(1, -(-len(shown) // ROWS))
@@ -53,8 +54,11 @@ def _colours(count):
 
 def _sweep(above: Axes, below: Axes, sweep, colour):
     fails = sweep["fails"]
-    time, volts = _thinned(sweep["volts"], sweep["dt"])
-    above.plot(time, volts, color=colour, linewidth=0.7)
+    for k, probe in enumerate(np.atleast_2d(sweep["volts"])):
+        time, volts = _thinned(probe, sweep["dt"])
+        above.plot(
+            time, volts, color=colour if k == 0 else OTHERS[(k - 1) % len(OTHERS)], linewidth=0.7, zorder=2 - 0.01 * k
+        )
     above.set_title(
         f"sweep {sweep['number']}   {sweep['caption']}{'   FAILS' if fails else ''}",
         loc="left",
@@ -68,7 +72,7 @@ def _sweep(above: Axes, below: Axes, sweep, colour):
         time, current = _thinned(sweep["currents"], sweep["dt"])
         below.plot(time, current, color=colour, linewidth=0.9)
     for axes in (above, below):
-        axes.set_xlim(0, sweep["volts"].size * sweep["dt"])
+        axes.set_xlim(0, np.shape(sweep["volts"])[-1] * sweep["dt"])
 
 
 def _thinned(values, dt):

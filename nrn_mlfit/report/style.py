@@ -1,6 +1,7 @@
 """What all pictures share: colours that colour-blind readers can tell apart, sober axes, complete files."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,13 @@ def times(count: int, dt: float, t0: float = 0.0):
 def legend_above(axes: Axes, columns: int = 4):
     """The legend in a line over the axes' right end, where no trace runs."""
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=columns, borderaxespad=0.1, handlelength=1.4)
+
+
+def voltage_labels(count: int, names: Sequence[str] = ()) -> list[str]:
+    """What stands at the axes of the voltages of `count` probes: their names where they are told, else their numbers."""
+    if count == 1:
+        return ["voltage (mV)"]
+    return [f"{name} (mV)" for name in names or [f"probe {p + 1}" for p in range(count)]]
 
 
 def number(value: float) -> str:

@@ -62,9 +62,17 @@ def test_what_cannot_be_run_is_said_and_nothing_is_written(fitted, tmp_path):
     out, blind = tmp_path / "out", Recording(np.zeros(1000), None, 0.1, "cell7")
     with pytest.raises(FitError) as error:
         transfer.run(folder, blind, out)
+    assert str(error.value) == "cell7: holds no current to run the cell under; give it with --stim-from"
+    two = Recording(np.zeros((2, 1, 1000)), np.zeros(1000), 0.1, "pair")
+    with pytest.raises(FitError) as error:
+        transfer.run(folder, two, out)
     assert str(error.value) == (
-        "cell7: a sweep with its current is needed, of as many probes as the fit has (1); give a current with --stim-from"
+        "pair: holds 2 probes, the cell was fitted to 1 (probe 1); give their voltages, in this order, as volts (P, S, T) "
+        "(docs/recordings.md)"
     )
+    with pytest.raises(FitError) as error:
+        transfer.run(folder, Recording(np.zeros((1, 2, 1000)), np.zeros((2, 1000)), 0.1, "steps"), out)
+    assert str(error.value) == "steps: holds responses to 2 stimuli; give one of them at a time, as volts (P, 1, T)"
     with pytest.raises(FitError, match="holds no fit"):
         transfer.run(tmp_path, blind, out)
     with pytest.raises(MachineError, match="already there and not empty"):
@@ -72,7 +80,7 @@ def test_what_cannot_be_run_is_said_and_nothing_is_written(fitted, tmp_path):
     assert not out.exists()
 
 
-def test_a_changed_file_and_several_stimuli_are_refused(fitted, tmp_path):
+def test_a_changed_file_is_refused(fitted, tmp_path):
     _, _, folder = fitted
     stimulus = stimuli.samples(np.ones(100), 0.1)
     (tmp_path / "fit.hoc").write_text((folder / "fit.hoc").read_text().replace("tstop = ", "tstop = 2*"), "utf-8")
@@ -80,9 +88,6 @@ def test_a_changed_file_and_several_stimuli_are_refused(fitted, tmp_path):
     assert export.under(tmp_path, stimulus, 0.02)[0] != text  # a changed value is no harm: it is replaced
     (tmp_path / "fit.hoc").write_text(text.replace("times.indgen", "times.fill"), "utf-8")
     with pytest.raises(FitError, match="was changed by hand, so its stimulus cannot be; fit again"):
-        export.under(tmp_path, stimulus, 0.02)
-    (tmp_path / "stimulus1.txt").write_text("0\n", "utf-8")
-    with pytest.raises(FitError, match="only the fit of one sweep is run under another"):
         export.under(tmp_path, stimulus, 0.02)
 
 

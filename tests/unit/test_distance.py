@@ -50,6 +50,21 @@ def test_one_unit_of_time_is_one():
     assert target(RECORDED).distance(trace(SPIKES + 8.0)) == pytest.approx(sum(levelled), rel=0.01)
 
 
+@given(st.permutations(range(4)), st.integers(0, 3))
+@settings(deadline=None)
+def test_every_probe_under_every_stimulus_counts_alike(order, wrong):
+    """One of four traces without its spikes is as far wherever it stands; the distance of one alone is not diluted further."""
+    four = np.stack([trace(SPIKES)[0, 0]] * 4).reshape(2, 2, -1)
+    lost = four.copy().reshape(4, -1)
+    lost[order[wrong]] = trace([])[0, 0]
+    assert target(four).distance(lost.reshape(2, 2, -1)) == pytest.approx(
+        target(RECORDED).distance(trace([])) / 4, rel=0.02, abs=0.1
+    )
+    low = four.copy().reshape(4, -1)
+    low[order[wrong]] -= 3.0  # only between the spikes, and at rest, where a current tells of it
+    assert target(four).distance(low.reshape(2, 2, -1)) > 0.1
+
+
 @given(st.integers(0, 6))
 @settings(deadline=None)
 def test_each_spike_that_is_missing_is_farther(missing):

@@ -163,8 +163,9 @@ def test_another_window_is_refused(ensemble, recording):
 def test_other_probes_or_stimuli_are_refused(ensemble, recording):
     two = replace(recording, volts=np.zeros((2, 1, 9000)))
     assert refused(ensemble([0, 0]), two) == (
-        "mine.npz: holds 2 probes x 1 stimuli x 9000 samples, the ensemble needs 9000 samples; "
-        "cut the recording to that window (`nrn-mlfit recording`)"
+        "mine.npz: holds 2 probes x 1 stimulus x 9000 samples, the ensemble needs 1 probe x 1 stimulus x 9000 samples; give "
+        "the voltages of that probe alone (soma), as volts (P, S, T) (docs/recordings.md), or take an ensemble of the probes "
+        "that were recorded"
     )
 
 

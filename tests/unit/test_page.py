@@ -360,7 +360,7 @@ def test_several_probes_and_stimuli_have_their_pictures():
     held = Recording(volts, np.tile(CURRENT, (3, 1)), DT, "a.npz")
     seen = Seen(page.fit_page(shown(recording=held, simulated=volts)))
     assert len([p for p in seen.all("svg") if p["class"] == "plot wide"]) == 3
-    assert "Stimulus 3 of 3" in seen.words and "the first probe under the first stimulus" in seen.words
+    assert "Stimulus 3 of 3" in seen.words and "the first probe (probe 1) under the first stimulus" in seen.words
 
 
 def test_traces_without_spikes_are_shown():

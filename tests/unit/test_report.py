@@ -69,8 +69,13 @@ def test_any_number_of_values_and_missing_parts_can_be_drawn(tmp_path, simulated
 def test_several_probes_and_stimuli_have_an_overlay_each():
     figure = Figure()
     volts = np.zeros((2, 3, 500))
-    fit_page._traces(figure, volts, volts, np.zeros((3, 500)), TIME, "nA")
+    axes = fit_page._traces(figure, volts, volts, np.zeros((3, 500)), TIME)
+    fit_page._label(axes, volts.shape, True, "nA", ("soma", "apical"))
     assert len(figure.axes) == (2 + 1 + 1) * 3
+    assert [row[0].get_ylabel() for row in axes] == [
+        *("soma (mV)", "apical (mV)", "difference,\nsoma (mV)", "stimulus (nA)")
+    ]
+    assert [top.get_title(loc="left") for top in axes[0]] == [f"stimulus {s} of 3" for s in (1, 2, 3)]
 
 
 def test_a_file_name_with_dollars_is_no_formula(tmp_path):

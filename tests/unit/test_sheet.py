@@ -47,6 +47,16 @@ def test_any_number_of_sweeps_is_drawn(tmp_path, count):
     assert shown.count("FAILS") == (count > 1)
 
 
+def test_each_probe_has_its_line(tmp_path, monkeypatch):
+    held = []
+    monkeypatch.setattr(sheet, "save", lambda figure, path: held.append(figure))
+    volts = np.stack([np.linspace(-80, 20, 50), np.linspace(-70, 30, 50), np.linspace(-60, 40, 50)])
+    sheet_picture(tmp_path / "a.png", "a.npz", [{**sweeps(2)[1], "volts": volts}])
+    lines = held[0].axes[0].lines
+    assert [tuple(line.get_ydata()[[0, -1]]) for line in lines] == [(-80, 20), (-70, 30), (-60, 40)]
+    assert len({str(line.get_color()) for line in lines}) == 3
+
+
 @pytest.mark.parametrize("count", [7, 17])
 def test_a_short_column_leaves_no_gap_in_the_others(tmp_path, monkeypatch, count):
     """All rows are equally far from each other, also the last one below the end of a column with fewer sweeps."""
