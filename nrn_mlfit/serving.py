@@ -39,15 +39,13 @@ def made_folder() -> Path:
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """An ensemble that need not be named to be found: one that was made here, or that comes with the package."""
+    """An ensemble that need not be named to be found: one that was made here, or that comes with a `package`, under a `name`."""
 
     folder: Path
     outline: Outline
     made: bool
-
-    @property
-    def name(self) -> str:
-        return self.folder.name
+    name: str
+    package: str
 
     @property
     def typed(self) -> str:
@@ -57,7 +55,7 @@ class Known:
     @property
     def told(self) -> str:
         """Its cell, and where it is from."""
-        return f"of {self.outline.cell} ({'made here' if self.made else 'comes with nrn_mlfit'})"
+        return f"of {self.outline.cell} ({'made here' if self.made else f'comes with {self.package}'})"
 
 
 def known(cell: str | None = None) -> list[Known]:
@@ -65,15 +63,16 @@ def known(cell: str | None = None) -> list[Known]:
     the name that they have for it, or a cell file, as it is now.
 
     The cell decides: mainen_wide, then the others that come with the package, those with channels of their own before point
-    processes (which copy a voltage and no conductance), then the user's. Of one cell it is the latest made here, then that which
-    comes with the package. Damaged ones are none. Raises CellError for a cell that there is not.
+    processes (which copy a voltage and no conductance), then the user's and those of other packages. Of one cell it is the latest
+    made here, then that which comes with a package. Damaged ones are none. Raises CellError for a cell that there is not.
     """
-    folders = [(path.parent, True) for path in made_folder().glob("*/ensemble.json")]
-    folders += [(shipped.find(name), False) for name in shipped.names()]
+    made = [path.parent for path in made_folder().glob("*/ensemble.json")]
+    folders = [(folder, True, folder.name, "") for folder in made]
+    folders += [(offer.path, False, name, offer.package) for name, offer in shipped.available().items()]
     found = []
-    for folder, is_made in folders:
+    for folder, is_made, name, package in folders:
         with contextlib.suppress(MlfitError):
-            found.append(Known(folder, outline.read(folder), is_made))
+            found.append(Known(folder, outline.read(folder), is_made, name, package))
     return sorted(found if cell is None else _of(cell, found), key=_rank)
 
 

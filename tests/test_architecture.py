@@ -15,7 +15,7 @@ LAYERS = {
         ["parameters", "stimuli", "spikes", "progress", "textfile", "machine", "pulse", "lastword", "information"], 1
     ),
     "features": 1,
-    **dict.fromkeys(["places", "fields", "formulas", "hocfile"], 1),  # of cells
+    **dict.fromkeys(["places", "fields", "formulas", "hocfile", "packages"], 1),  # of cells, and what others offer
     **dict.fromkeys(["cells", "workers", "folders"], 2),
     **dict.fromkeys(["shards", "candidates"], 3),
     **dict.fromkeys(["recordings", "simulator", "learn"], 4),

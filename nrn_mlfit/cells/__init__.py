@@ -6,16 +6,14 @@ import io
 import itertools
 import json
 import re
-import warnings
 from dataclasses import dataclass, field, replace
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-from nrn_mlfit import fields, stimuli, textfile
+from nrn_mlfit import fields, packages, stimuli, textfile
 from nrn_mlfit.cells import entries
 from nrn_mlfit.errors import CellError, MlfitError, ParameterError
 from nrn_mlfit.formulas import Formula
@@ -209,12 +207,7 @@ def available() -> dict[str, Path]:
     """Every cell known by name: shipped ones, then those that installed packages offer under `nrn_mlfit.cells`."""
     folder = shipped_folder("hoc")
     known = {name: folder / f"{name}.yaml" for name in SHIPPED}
-    for entry in entry_points(group="nrn_mlfit.cells"):
-        try:
-            known.setdefault(entry.name, Path(entry.load()))
-        except Exception as error:  # whatever another package does must not hide the cells of the rest
-            warnings.warn(f"cell {entry.name} of {entry.value} does not load: {error}", stacklevel=2)
-    return known
+    return known | {name: offer.path for name, offer in packages.offered("cell", known).items()}
 
 
 def shipped_folder(name: str) -> Path:

@@ -113,7 +113,17 @@ def _listed():
     known = rules.available()
     rows = [("cell", "parameters", "stimulus", "from"), *(_row(name, path) for name, path in known.items())]
     yield from table(rows)
+    yield from _ensembles()
     yield "more about one: nrn-mlfit cells show NAME; your own: give the path of its cell file in place of a name"
+
+
+def _ensembles():
+    """The ensembles that are known by name, a line for each package that brings some."""
+    from nrn_mlfit.learn import shipped
+
+    known = shipped.available()
+    for package in dict.fromkeys(offer.package for offer in known.values()):
+        yield f"ensembles of {package} (-e NAME): {', '.join(name for name in known if known[name].package == package)}"
 
 
 def _row(name, path):

@@ -62,7 +62,10 @@ def opened(folder: Path, take: Callable[[Path, dict], Held]) -> Held:
 
 
 def _those_shipped() -> str:
-    return f"; those that come with nrn_mlfit are {', '.join(shipped.names())}" if shipped.names() else ""
+    """The ensembles that are known by name, by whom they come with."""
+    known = shipped.available()
+    held = {offer.package: [name for name in known if known[name].package == offer.package] for offer in known.values()}
+    return "".join(f"; those that come with {package} are {', '.join(names)}" for package, names in held.items())
 
 
 def protocol(folder: Path, held: dict) -> Protocol:

@@ -28,7 +28,8 @@ def own_cell(tmp_path):
 
 def test_every_known_cell_is_listed():
     lines = run()
-    assert [line.split()[0] for line in lines[1:-1]] == list(cells.available())
+    assert [line.split()[0] for line in lines[1:-2]] == list(cells.available())
+    assert lines[-2].startswith("ensembles of nrn_mlfit (-e NAME): ball_two_sticks, izhikevich, ")
     assert lines[0].split() == ["cell", "parameters", "stimulus", "from"]
     assert lines[3].split()[:5] == ["izhikevich", "4", "reset_chirp,", "scale", "15"]
 
