@@ -320,3 +320,28 @@ def test_the_clock_of_a_training_goes_on_where_it_was_broken_off(part, tmp_path,
     history.add(2.0, 0.2, 0.2)
     again.tell(2.0, 0.4, history)
     assert again.seconds[1] >= clock.seconds[0] + 0.05
+
+
+# ---- probes.py ----
+
+
+def test_a_table_of_probes_has_the_errors_and_their_correlations(part):
+    names = [f"{channel}_{place}" for channel in ("gna", "gkv", "gca") for place in ("soma", "apic", "basal")]
+    correlation = np.eye(9)
+    correlation[0, 2] = correlation[2, 0] = -0.94
+    lines = [
+        {"probes": "soma", "names": names, "mse": [0.1] * 9, "seen": 1000, "correlation": correlation.tolist()},
+        {"probes": "both", "names": names, "mse": [0.05] + [0.1] * 8, "seen": 900, "correlation": np.eye(9).tolist()},
+    ]
+    told = part("probes").table(lines).splitlines()
+    assert told[2] == "| gna_soma | 0.700 | 0.850 | 0.50 |" and told[3].endswith("| 1.00 |")
+    assert "| gna_soma, gna_basal | -0.94 | +0.00 |  |" in told
+
+
+def test_a_network_is_given_the_probes_that_are_asked_for(part, tmp_path):
+    """Of three probes the first and the third, in that order."""
+    probes = part("probes")
+    counts = np.arange(2 * 3 * 4, dtype=np.int16).reshape(2, 3, 1, 4)
+    shard = type("Held", (), {"volts": counts})
+    made = probes.Chosen((), {}, tmp_path, kept=(0, 2))
+    assert (made._counts(shard) == counts[:, [0, 2], 0]).all()
