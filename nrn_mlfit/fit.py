@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LARGEST_SCALE_CHANGE = 0.05  # the networks learned one scale; at 0.8 of it the usual errors no longer held
 LARGEST_MARGIN = 0.1  # in unit parameters: how far beyond its range a value may land and still count as inside
 VOLTAGE_MARGIN_MV = 1.0
+AT_THE_END = 0.01  # of a range: so near an end a search went as far as it may
 FORMAT_VERSION = 2
 NUMBERS = ("value", "lo68", "hi68", "lo90", "hi90", "spread", "unit_par")  # of a Value that an ensemble gives
 
@@ -99,9 +100,12 @@ class Fit:
         if not (search := self.provenance.get("search")):
             return ""
         before, after = search["distance"]
+        ends = [value.name for value in self.values if min(share := value.share(value.value), 1 - share) < AT_THE_END]
+        at_ends = f"; at an end of their ranges, which may be too narrow: {', '.join(ends)}" if ends else ""
         return (
             f"values: those of the nearest of {search['simulations']} cells, searched on from the ensemble's answer; distance "
-            f"from the recording {before:.3g} for that, {after:.3g} for the nearest; intervals and verdict are the ensemble's"
+            f"from the recording {before:.3g} for that, {after:.3g} for the nearest; intervals and verdict are the "
+            f"ensemble's{at_ends}"
         )
 
     @property

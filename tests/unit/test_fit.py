@@ -233,3 +233,13 @@ def test_another_amplitude_is_fitted_but_out_of_range(ensemble, recording, facto
     loud = Recording(recording.volts, factor * CHIRP.window, 0.02, "mine.npz")
     warnings = fit.fit_recording(ensemble([0, 0]), loud).warnings
     assert warnings == ((f"the current is {factor:.2f} times the one that was trained on",) if warned else ())
+
+
+@pytest.mark.parametrize(("answer", "told"), [([0.995, 0.0], "g"), ([0.0, -1.0], "tau"), ([0.9, -0.9], "")])
+def test_a_search_that_went_to_the_end_of_a_range_says_so(ensemble, recording, answer, told):
+    """Within 1 % of a range; of a log range in its decades: tau from 1 to 100 at 0.9 less than a decade is 1.26."""
+    found = fit.fit_recording(ensemble(answer, answer), recording)
+    search = {"simulations": 64, "seed": 1, "distance": [30.0, 3.0]}
+    found = replace(found, provenance={**found.provenance, "search": search})
+    ends = f"; at an end of their ranges, which may be too narrow: {told}" if told else ""
+    assert found.searched.endswith(f"3 for the nearest; intervals and verdict are the ensemble's{ends}")
