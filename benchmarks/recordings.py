@@ -30,7 +30,8 @@ def main():
             with asked.output.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(line(row), flush=True)
-    print(*table(rows(asked.output)), sep="\n")
+    before = {tuple(row["what"]): row for row in rows(asked.beside)} if asked.beside else {}
+    print(*table(rows(asked.output), before), sep="\n")
     print(*repeats_table(rows(asked.output)), sep="\n")
 
 
@@ -40,6 +41,9 @@ def arguments():
     parser.add_argument("--work", type=Path, required=True, help="for the fits")
     parser.add_argument("--by", metavar="CELL", help="only by ensembles of this cell")
     parser.add_argument("--refine", type=int, default=0, metavar="N", help="a search on, by N simulations a sweep")
+    parser.add_argument(
+        "--beside", type=Path, help="an output without --refine: its figures, in the table, before the last ones"
+    )
     parser.add_argument("--carry", nargs=2, metavar=("FROM", "TO"), help="names of two files of one neuron")
     parser.add_argument("-o", "--output", type=Path, default=Path("recordings.jsonl"))
     return parser.parse_args()
@@ -153,32 +157,39 @@ def rows(path) -> list[dict]:
     return [json.loads(text) for text in path.read_text().splitlines()] if path.is_file() else []
 
 
-def line(row) -> str:
-    """A row of the table."""
+def line(row, before=None) -> str:
+    """A row of the table; `before` is the row of the same sweep whose fit was not searched on."""
     name, number, other = row["what"]
     head = f"| {name} | {number} | {other}"
     if "refused" in row:
         return f"{head} | refused: {row['refused']} |"
-    measures = " | ".join(
-        f"{_number(a)}, {_number(b)}" for a, b in [*row["firing"].values(), *row["membrane"].values()]
-    )
+    held = [before, row] if before else [row]
     verdict = f"{row['verdict']}, {row['score']:.1f}" if "verdict" in row else ""
-    spikes = "{}, {}".format(*row["spikes"])
-    figures = f"{spikes} | {row['rms']:.1f}, {_number(row['rms_between'])} | {measures}"
-    return f"{head} | {row.get('pA', '')} | {verdict} | {figures} | {'no' if row['disagreements'] else 'yes'} |"
+    spikes = ", ".join(str(n) for n in [row["spikes"][0], *(one["spikes"][1] for one in held)])
+    between = ", ".join(_number(one["rms_between"]) for one in held)
+    measures = (
+        ", ".join(map(_number, [pair[0], *(one[kind][key][1] for one in held)]))
+        for kind in ("firing", "membrane")
+        for key, pair in row[kind].items()
+    )
+    agrees = ", ".join("no" if one["disagreements"] else "yes" for one in held)
+    return f"{head} | {row.get('pA', '')} | {verdict} | {spikes} | {between} | {' | '.join(measures)} | {agrees} |"
 
 
 def _number(value) -> str:
     return "-" if value is None else f"{value:.1f}"
 
 
-def table(found):
-    """All rows as Markdown; pairs are recorded, fitted cell."""
-    columns = "recording, sweep, by, pA, verdict and score, spikes, rms and between spikes mV"
-    columns += ", first spike ms, peak mV, width ms, rest mV, R MOhm, tau ms, agrees"
+def table(found, before=None):
+    """All rows as Markdown; figures are those of the recording, of the fitted cell before a search on (if `before` has the same
+    sweep), and of the fitted cell."""
+    columns = (
+        "recording, sweep, by, pA, verdict and score, spikes, rms between spikes mV, first spike ms, peak mV, width ms"
+    )
+    columns += ", rest mV, R MOhm, tau ms, agrees"
     yield f"| {columns.replace(', ', ' | ')} |"
     yield "|---" * 14 + "|"
-    yield from map(line, found)
+    yield from (line(row, (before or {}).get(tuple(row["what"]))) for row in found)
 
 
 def repeats_table(found):
