@@ -56,19 +56,29 @@ def stretches(current, dt: float) -> list[Stretch]:
     bounds = zip([0, *(end for _, end in edges)], [*(begin for begin, _ in edges), current.size], strict=True)
     shortest = max(2, round(SHORTEST_MS / dt))
     found = [Stretch(a, b, float(np.median(current[a:b]))) for a, b in bounds if b - a >= shortest]
-    return _joined(found, current, least)
+    return _joined(found, current, dt, least)
 
 
-def _joined(found, current, least) -> list[Stretch]:
-    """Neighbours of one level are one stretch: a single odd sample between them is no jump."""
+def _joined(found, current, dt, least) -> list[Stretch]:
+    """Neighbours of one level are one stretch, where the current does not leave it between them: noise, or a single odd sample, is
+    no jump."""
     joined: list[Stretch] = []
     for part in found:
         before = joined[-1] if joined else None
-        if before and before.last == part.first and abs(before.level - part.level) < least:
+        if before and abs(before.level - part.level) < least and _stays(current, dt, before, part):
             joined[-1] = Stretch(before.first, part.last, float(np.median(current[before.first : part.last])))
         else:
             joined.append(part)
     return joined
+
+
+def _stays(current, dt, before, after) -> bool:
+    """Whether the 1 ms means between two stretches of (T,) stay at their level."""
+    between = current[before.last : after.first]
+    means, _ = blocks(between, dt)
+    if between.size and not means.size:  # shorter than one block
+        means = between.mean(keepdims=True)
+    return bool((np.abs(means - before.level) <= tolerance(current, dt)).all())
 
 
 def _steps(current, half):

@@ -5,7 +5,7 @@ import pytest
 from pytest import approx
 
 from nrn_mlfit import comparison
-from nrn_mlfit.recordings import Recording, firing
+from nrn_mlfit.recordings import Recording, firing, pieces
 
 DT, BEGIN = 0.05, 100.0
 TIME = np.arange(0, 600, DT)
@@ -57,6 +57,15 @@ def test_a_short_pulse_places_its_spikes_and_a_long_step_does_not():
     assert firing.steady_from(pulses, DT, tops) is None
     assert firing.steady_from(STEP, DT, [np.array([3000, 4000]), np.array([5000])]) == round(BEGIN / DT)
     assert firing.steady_from(STEP + 0.01 * np.random.default_rng(1).standard_normal(TIME.size), DT, tops) is not None
+
+
+@pytest.mark.parametrize(("share", "counts"), [(0.045, 1), (0.06, 2)])
+def test_a_level_goes_on_after_noise_that_stays_at_it(share, counts):
+    """2 ms off by 4.5% of the whole range are within what a level may stray by, 6% are not."""
+    current = STEP.copy()
+    current[round(300 / DT) : round(302 / DT)] += share * 0.2
+    inside = [part for part in pieces.stretches(current, DT) if part.level > 0.1 and part.size * DT > 50]
+    assert len(inside) == counts
 
 
 @pytest.mark.parametrize(("current", "agrees"), [(STEP, True), (CHIRP, False)])
