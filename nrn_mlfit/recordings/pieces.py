@@ -60,8 +60,8 @@ def stretches(current, dt: float) -> list[Stretch]:
 
 
 def _joined(found, current, dt, least) -> list[Stretch]:
-    """Neighbours of one level are one stretch, where the current does not leave it between them: noise, or a single odd sample, is
-    no jump."""
+    """Neighbours of one level are one stretch, where the current does not leave it between them: noise is no jump, nor is a
+    single odd sample."""
     joined: list[Stretch] = []
     for part in found:
         before = joined[-1] if joined else None

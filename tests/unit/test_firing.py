@@ -61,9 +61,9 @@ def test_a_short_pulse_places_its_spikes_and_a_long_step_does_not():
 
 @pytest.mark.parametrize(("share", "counts"), [(0.045, 1), (0.06, 2)])
 def test_a_level_goes_on_after_noise_that_stays_at_it(share, counts):
-    """2 ms off by 4.5% of the whole range are within what a level may stray by, 6% are not."""
+    """1.5 ms off by 4.5% of the whole range are within what a level may stray by, 6% are not."""
     current = STEP.copy()
-    current[round(300 / DT) : round(302 / DT)] += share * 0.2
+    current[round(300 / DT) : round(301.5 / DT)] += share * 0.2
     inside = [part for part in pieces.stretches(current, DT) if part.level > 0.1 and part.size * DT > 50]
     assert len(inside) == counts
 
