@@ -164,7 +164,7 @@ def _model(source) -> CellModel:
 
 def _take(model) -> Inventory:
     try:
-        return apart.ask(inventory.take, model)
+        return apart.ask_of_cell(inventory.take, model)
     except CellError as error:
         advice = next((f"; {told}" for words, told in ADVICE.items() if words in str(error)), "")
         raise CellError(f"{error}{advice}") from None

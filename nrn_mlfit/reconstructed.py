@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from nrn_mlfit import cells, folders, textfile
+from nrn_mlfit import cells, folders, hocfile, textfile
 from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import CellError, MorphologyError
 from nrn_mlfit.places import place
-from nrn_mlfit.simulator import aside, morphology, resistance
+from nrn_mlfit.simulator import apart, morphology, resistance
 from nrn_mlfit.simulator.morphology import written
 
 # Shipped templates whose shape is built in, and the one that has their channels and axon on a reconstruction.
@@ -122,7 +122,7 @@ def _files(model, form, found, source, name) -> dict[str, bytes]:
     if form.file:
         return model.sources() | {model.copied_name(form.file): source.read_bytes()}
     text = written.into(form.text, found, _plain(source))
-    text = written.named(text, form.template, _template(form, name))
+    text = hocfile.renamed(text, form.template, _template(form, name))
     own = {} if form.is_shipped else {model.copied_name(file): file.read_bytes() for file in _others(model)}
     return own | files | {form.hoc: text.encode(errors="surrogateescape"), _kept(source): source.read_bytes()}
 
@@ -206,7 +206,7 @@ def _resistances(fresh, path, source, model) -> tuple[float, int, float]:
     try:
         megohm, segments = resistance.ask(fresh)
         return megohm, segments, resistance.ask(path)[0]
-    except aside.Broken as said:
+    except apart.Broken as said:
         raise MorphologyError(f"{source}: NEURON cannot build {model.name} on it ({said}); look at the file") from None
     except CellError as error:  # it names a folder that will not be there
         raise type(error)(str(error).replace(str(fresh.parent), str(path.parent))) from None
