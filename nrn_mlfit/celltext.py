@@ -22,9 +22,10 @@ WIDTH = 118  # of a comment
 
 @dataclass(frozen=True)
 class Draft:
-    """What a new cell file is made of; `hoc`, `files` and `mod` are as they lie to it. `look`: what the stimulus was chosen
-    by, once it is."""
+    """What a new cell file is made of: the cell's `name`; `hoc`, `files` and `mod` as they lie to it; `look`, what the
+    stimulus was chosen by, once it is."""
 
+    name: str
     hoc: Path
     files: tuple[Path, ...]
     mod: bool
@@ -33,10 +34,7 @@ class Draft:
     proposal: Proposal
     look: Look | None = None
     warmth: float | None = None  # degC, where it was said
-
-    @property
-    def name(self) -> str:
-        return self.found.template
+    rest: float | None = None  # mV, where the cell rests without a current, if it does
 
     @property
     def lists(self) -> str:
@@ -48,11 +46,13 @@ class Draft:
         """Where runs start, in mV, and why there."""
         if self.found.v_init != NEURONS["v_init"]:
             return self.found.v_init, "as the HOC file sets it"
+        if self.rest is not None:
+            return round(self.rest, 1), "where the template's cell rests without a current"
         rest = next((q for q in self.found.quantities if q.variable == "e_pas"), None)
         values = rest.among(self.found.sections) if rest else None
         if values and values[0] == values[1]:
-            return values[0], "the reversal potential of the leak, e_pas"
-        return self.found.v_init, "NEURON's own, as the HOC file sets none"
+            return values[0], "the reversal potential of the leak, e_pas, as the cell comes to no rest"
+        return self.found.v_init, "NEURON's own, as the HOC file sets none and the cell comes to no rest"
 
     @property
     def celsius(self) -> tuple[float, str]:

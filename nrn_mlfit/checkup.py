@@ -93,10 +93,9 @@ def check(
     Raises what its construction raises: CellError, MechanismError.
     """
     notes, r2 = _Notes(tell), dict[str, float]()
-    if model.mod and not mechanisms.is_built(model.mod):
-        report("compiling the MOD files (once; they are kept)")
+    mechanisms.tell_if_new(model.mod, report)
     report(f"building {model.name}, and setting each parameter")
-    built = apart.ask(reach.examine, model)
+    built = apart.ask_of_cell(reach.examine, model)
     _tell_of_the_cell(notes, model, built)
     if all(not each.problem for each in built.reaches):
         with Batch(model, report=report) as batch:

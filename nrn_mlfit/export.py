@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import nrn_mlfit
-from nrn_mlfit import assignments, textfile
+from nrn_mlfit import assignments, hocfile, textfile
 from nrn_mlfit.assignments import plain
 from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import FitError
@@ -106,9 +106,8 @@ def column(numbers) -> str:
 
 def _renamed(model, template) -> bytes:
     """The template's file with the template under its new name, comments left alone."""
-    words = rf"\b(begintemplate|endtemplate|new)(\s+){re.escape(model.template)}\b"
     text = model.hoc.read_text(encoding="utf-8", errors="surrogateescape")
-    return re.sub(words, rf"\1\2{template}", text).encode(errors="surrogateescape")
+    return hocfile.renamed(text, model.template, template).encode(errors="surrogateescape")
 
 
 def _cell_hoc(fit, model, template) -> str:

@@ -52,6 +52,12 @@ def files_read(path: Path) -> list[Path]:
     return found
 
 
+def renamed(text: str, template: str, name: str) -> str:
+    """The text of a template under another name, comments left alone."""
+    words = rf"\b(begintemplate|endtemplate|new)(\s+){re.escape(template)}\b"
+    return re.sub(words, rf"\1\2{name}", text)
+
+
 def hidden_lists(text: str, template: str) -> list[str]:
     """The SectionLists that a template makes."""
     return list(dict.fromkeys(HIDDEN.findall(_body(text, template)[1])))

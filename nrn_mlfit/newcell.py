@@ -6,11 +6,11 @@ from pathlib import Path
 
 from nrn_mlfit import cells, folders, hocfile, progress, strength, textfile
 from nrn_mlfit.cells import CellModel
-from nrn_mlfit.celltext import Draft
+from nrn_mlfit.celltext import NEURONS, Draft
 from nrn_mlfit.errors import CellError
 from nrn_mlfit.parameters import Parameter, ParameterSpace
 from nrn_mlfit.proposal import propose
-from nrn_mlfit.simulator import apart, inventory, mechanisms
+from nrn_mlfit.simulator import apart, inventory, mechanisms, rest
 from nrn_mlfit.simulator.inventory import Inventory
 from nrn_mlfit.stimuli import Protocol, reset_chirp
 
@@ -70,9 +70,11 @@ def begin(
     Raises CellError or MechanismError where it cannot be opened; then nothing is written.
     """
     folders.check_free(folder)
+    name = cells.name_for(folder)
     with folders.whole(folder.absolute()) as fresh:
         found, added = _opened(source, fresh, report)
         draft = Draft(
+            name,
             Path(source.hoc.name),
             tuple(path.relative_to(source.hoc.parent) for path in source.files),
             source.mod is not None,
@@ -81,6 +83,7 @@ def begin(
             propose(found),
             warmth=celsius,
         )
+        draft = replace(draft, rest=_rest(_in_folder(source, fresh), draft, report))
         path = fresh / f"{draft.name}.yaml"
         textfile.write_atomic(path, draft.text())
         look = strength.find(cells.read(path), report)
@@ -92,8 +95,7 @@ def begin(
 
 def _opened(source, fresh, report) -> tuple[Inventory, str]:
     """What the template builds; `fresh` then holds its files, with a copy of the HOC file that has all that is needed."""
-    if source.mod and not mechanisms.is_built(source.mod):
-        report("compiling the MOD files (once; they are kept)")
+    mechanisms.tell_if_new(source.mod, report)
     report(f"opening {source.template} in NEURON")
     found = _take(_model(source))
     if not found.sections:
@@ -103,7 +105,7 @@ def _opened(source, fresh, report) -> tuple[Inventory, str]:
     _copy(source, fresh)
     if found.is_complete:
         return found, ""
-    copied = replace(source, hoc=fresh / source.hoc.name, files=tuple(_in(fresh, source)))
+    copied = _in_folder(source, fresh)
     text, added = source.hoc.read_bytes().decode(errors=AS_IT_IS), []
     if hidden := _hidden(text, source.template, found):
         text, added = hocfile.made_public(text, source.template, hidden), [f"{', '.join(hidden)} public"]
@@ -121,6 +123,21 @@ def _opened(source, fresh, report) -> tuple[Inventory, str]:
             "SectionList in init(), and write the soma's name after `public`"
         )
     return found, " and ".join(added)
+
+
+def _in_folder(source, fresh) -> Source:
+    """The same template in its copy."""
+    return replace(source, hoc=fresh / source.hoc.name, files=tuple(_in(fresh, source)))
+
+
+def _rest(source, draft, report) -> float | None:
+    """Where the cell rests, in mV; None where it does not, or where its HOC file says where to begin."""
+    if draft.found.v_init != NEURONS["v_init"]:
+        return None
+    report("looking for the voltage at which it rests")
+    return apart.ask_of_cell(
+        rest.of_cell, replace(_model(source), celsius=draft.celsius[0]), f"{draft.found.site}(0.5)"
+    )
 
 
 def _hidden(text, template, found) -> list[str]:
@@ -164,7 +181,7 @@ def _model(source) -> CellModel:
 
 def _take(model) -> Inventory:
     try:
-        return apart.ask(inventory.take, model)
+        return apart.ask_of_cell(inventory.take, model)
     except CellError as error:
         advice = next((f"; {told}" for words, told in ADVICE.items() if words in str(error)), "")
         raise CellError(f"{error}{advice}") from None

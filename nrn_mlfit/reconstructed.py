@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from nrn_mlfit import cells, folders, textfile
+from nrn_mlfit import cells, folders, hocfile, progress, textfile
 from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import CellError, MorphologyError
 from nrn_mlfit.places import place
-from nrn_mlfit.simulator import aside, morphology, resistance
+from nrn_mlfit.simulator import apart, mechanisms, morphology, resistance
 from nrn_mlfit.simulator.morphology import written
 
 # Shipped templates whose shape is built in, and the one that has their channels and axon on a reconstruction.
@@ -44,7 +44,13 @@ class _Form:
     is_shipped: bool = False
 
 
-def like(cell: str | Path, source: Path, folder: Path, spine_density: float | None = None) -> Made:
+def like(
+    cell: str | Path,
+    source: Path,
+    folder: Path,
+    spine_density: float | None = None,
+    report: progress.Report = progress.silent,
+) -> Made:
     """Write into the new `folder` a cell like `cell`, a name or a path, on the reconstruction in the file `source`.
 
     Channels, parameters and conditions are the other cell's; its stimulus is scaled by the ratio of the input resistances, so
@@ -52,12 +58,13 @@ def like(cell: str | Path, source: Path, folder: Path, spine_density: float | No
     MorphologyError for one that cannot be read, and MachineError for a folder that is there.
     """
     folders.check_free(folder)
-    name = _name(folder)
+    name = cells.name_for(folder)
     model, path = cells.load(cell), cells.find(cell)
     form = _form(model)
     if spine_density is not None and "spine_density" not in form.text:
         raise CellError(f"{model.name}: its template has no spine_density to set; leave the density of spines out")
     found = morphology.read(source)
+    mechanisms.tell_if_new(model.mod, report)
     _check_same_suffix(model, form, source)
     with folders.whole(folder) as fresh:
         files = _files(model, form, found, source, name) | _stimulus_files(path)
@@ -69,13 +76,6 @@ def like(cell: str | Path, source: Path, folder: Path, spine_density: float | No
         text, factor = _scaled(text, model, megohm, of_other)
         textfile.write_atomic(fresh / f"{name}.yaml", text)
     return Made(folder, found, segments, megohm, of_other, factor)
-
-
-def _name(folder) -> str:
-    name = folder.absolute().name
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise CellError(f"{folder}: {name!r} becomes the cell's name; use letters, digits, _, - and . in it")
-    return name
 
 
 def _form(model: CellModel) -> _Form:
@@ -122,7 +122,7 @@ def _files(model, form, found, source, name) -> dict[str, bytes]:
     if form.file:
         return model.sources() | {model.copied_name(form.file): source.read_bytes()}
     text = written.into(form.text, found, _plain(source))
-    text = written.named(text, form.template, _template(form, name))
+    text = hocfile.renamed(text, form.template, _template(form, name))
     own = {} if form.is_shipped else {model.copied_name(file): file.read_bytes() for file in _others(model)}
     return own | files | {form.hoc: text.encode(errors="surrogateescape"), _kept(source): source.read_bytes()}
 
@@ -206,7 +206,7 @@ def _resistances(fresh, path, source, model) -> tuple[float, int, float]:
     try:
         megohm, segments = resistance.ask(fresh)
         return megohm, segments, resistance.ask(path)[0]
-    except aside.Broken as said:
+    except apart.Broken as said:
         raise MorphologyError(f"{source}: NEURON cannot build {model.name} on it ({said}); look at the file") from None
     except CellError as error:  # it names a folder that will not be there
         raise type(error)(str(error).replace(str(fresh.parent), str(path.parent))) from None

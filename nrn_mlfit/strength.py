@@ -45,7 +45,19 @@ class Look:
 
     @property
     def is_fine(self) -> bool:
-        return self.is_physiological and FEWEST <= self.spikes <= MOST and self.silent <= SILENT
+        return not self.faults
+
+    @property
+    def faults(self) -> list[str]:
+        """In words, what is not as it should be."""
+        wrong = {
+            f"{self.failed:.0%} failed": self.failed > 0,
+            f"{self.spikes:g} spikes": not FEWEST <= self.spikes <= MOST,
+            f"{self.silent:.0%} silent": self.silent > SILENT,
+            f"{self.lowest:.0f} mV": self.lowest < LOWEST_MV,
+            f"{self.highest:.0f} mV": self.highest > HIGHEST_MV,
+        }
+        return [words for words, is_wrong in wrong.items() if is_wrong]
 
     @property
     def is_silent(self) -> bool:

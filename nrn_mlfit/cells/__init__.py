@@ -203,6 +203,16 @@ def find(cell: str | Path) -> Path:
     raise CellError(f"no cell is called {str(cell)!r}; there are {', '.join(known)}, or give the path of a cell file")
 
 
+def name_for(folder: Path) -> str:
+    """The name of a new cell: that of its folder. Raises CellError where it cannot be one."""
+    name = folder.absolute().name
+    if not re.fullmatch(r"\w[\w.-]*", name) or yaml.safe_load(name) != name:  # YAML takes 12 for a number
+        raise CellError(
+            f"{folder}: {name!r} becomes the cell's name; make it of letters, digits, _, - and ., as in my_cell"
+        )
+    return name
+
+
 def available() -> dict[str, Path]:
     """Every cell known by name: shipped ones, then those that installed packages offer under `nrn_mlfit.cells`."""
     folder = shipped_folder("hoc")

@@ -1,5 +1,7 @@
 """nrn-mlfit cells"""
 
+from functools import partial
+
 import click
 
 from nrn_mlfit.cli.cells_check import check
@@ -103,8 +105,7 @@ def _draw(model, output):
 def _tell_of_compiling(model):
     from nrn_mlfit.simulator import mechanisms
 
-    if model.mod and not mechanisms.is_built(model.mod):
-        click.echo("compiling the MOD files (once; they are kept)", err=True)
+    mechanisms.tell_if_new(model.mod, partial(click.echo, err=True))
 
 
 def _listed():

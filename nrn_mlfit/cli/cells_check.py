@@ -63,7 +63,7 @@ def _draw(model, output, report):
     from nrn_mlfit.simulator import apart
 
     report("drawing")
-    apart.ask(cell_picture, model, output.absolute())
+    apart.ask_of_cell(cell_picture, model, output.absolute())
 
 
 def _say_line(line):

@@ -1,6 +1,9 @@
 """nrn-mlfit cells new --like"""
 
+from functools import partial
 from pathlib import Path
+
+import click
 
 from nrn_mlfit.cli.options import say
 
@@ -9,7 +12,7 @@ def make_like(cell, source: Path, output: Path, spines: float | None):
     """Make the folder and say what it is."""
     from nrn_mlfit import reconstructed
 
-    made = reconstructed.like(cell, source, output, spines)
+    made = reconstructed.like(cell, source, output, spines, partial(click.echo, err=True))
     for line in made.found.lines():
         say(line)
     if made.megohm:

@@ -99,8 +99,8 @@ def _told(begun):
         yield "no set spikes: for a passive cell that is as it should be, else look at its channels, ranges and temperature"
     elif not draft.look.is_fine:
         yield (
-            f"no scale keeps these sets between {FEWEST} and {MOST} spikes and {LOWEST_MV:g} and {HIGHEST_MV:g} mV, as in a "
-            "cell that fires by itself: look at temperature, channels and ranges"
+            f"no scale gives all that is sought, {FEWEST} to {MOST} spikes in the median set, none silent, {LOWEST_MV:g} to "
+            f"{HIGHEST_MV:g} mV; this one has {' and '.join(draft.look.faults)}: look at temperature, channels and ranges"
         )
     if begun.added:
         yield f"added to the copy of {draft.hoc}, so that a cell file can name them: {begun.added}"

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 from nrn_mlfit import workers
@@ -22,8 +21,18 @@ from nrn_mlfit.errors import CellError, MlfitError
 
 CODE = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from nrn_mlfit.simulator.apart import main; main()"
 SECONDS = 600.0  # that an answer may take
-# NEURON tells the first thing that is wrong first, and then each file that was being read.
+# NEURON tells the first thing that is wrong first, and then each file that was being read; Import3d tells it its own way.
 OF_NEURON = re.compile(r"^(?:NEURON|nrniv): (?!hoc_Load_file)(.+?)\s*(?:\n in (\S+) near line (\d+))?$", re.MULTILINE)
+OF_IMPORT3D = re.compile(r"^(parse error)\n.*\nline (\d+):", re.MULTILINE)
+
+
+class Broken(Exception):
+    """A question without an answer: `cause` is how the process ended, `words` are NEURON's own, `traceback` that of what was
+    raised; each may be empty. As text it is the most telling of them."""
+
+    def __init__(self, cause: str, words: str, traceback: str = ""):
+        super().__init__(words or traceback.strip().rpartition("\n")[2][:200] or cause)
+        self.cause, self.words, self.traceback = cause, words, traceback
 
 
 @dataclass(frozen=True)
@@ -34,21 +43,22 @@ class _Answer:
     raised: MlfitError | str = ""
 
 
-def ask(question: Callable, model: CellModel, *more):
-    """What `question`, a function of a module, returns; it is called with a cell, and with `more`, in a fresh Python.
+def ask(question: Callable, *arguments, seconds: float = SECONDS):
+    """What `question`, a function of a module, returns in a fresh Python.
 
-    Raises the MlfitError that it raises, with NEURON's own words behind it, and CellError where the process ends or does
-    not come to an end.
+    Raises the MlfitError that it raises, with NEURON's own words behind it, and Broken where it raises something else, where
+    the process ends, or where there is no answer after `seconds`.
     """
     ours, theirs = Pipe()
     with tempfile.TemporaryFile() as said:
         process = _start(theirs.fileno(), said)
         theirs.close()
         try:
-            ours.send((question, (model, *more)))
-            answer = ours.recv() if ours.poll(SECONDS) else None
+            ours.send((question, arguments))
+            in_time = ours.poll(seconds)
+            answer = ours.recv() if in_time else None
         except (EOFError, OSError):
-            answer = None
+            answer, in_time = None, True
         except BaseException:  # Ctrl-C: nobody waits for it any more
             process.kill()
             raise
@@ -56,15 +66,28 @@ def ask(question: Callable, model: CellModel, *more):
         said.seek(0)
         words = in_words(said.read().decode(errors="replace"))
     ours.close()
-    return _value(answer, code, words, model.hoc)
+    return _value(answer, _cause(code) if in_time else f"no answer in {seconds:g} s", words)
+
+
+def ask_of_cell(question: Callable, model: CellModel, *more):
+    """The same of a cell and `more`; raises CellError in place of Broken, and RuntimeError for what is no fault of the cell."""
+    try:
+        return ask(question, model, *more)
+    except Broken as broken:
+        if broken.traceback:
+            raise RuntimeError(broken.traceback) from None
+        raise CellError(
+            f"{model.hoc}: the process that opened it ended without an answer ({broken.cause}){_behind(broken.words)}; see "
+            "whether the file quits, or never comes to an end"
+        ) from None
 
 
 def in_words(said: str) -> str:
     """The first thing that NEURON calls wrong in what it has printed, with the line; empty where there is none."""
-    if not (found := OF_NEURON.search(said)):
-        return ""
-    what, file, line = found.groups()
-    return f"{what}, line {line} of {file}" if file and int(line) else what
+    if found := OF_NEURON.search(said):
+        what, file, line = found.groups()
+        return f"{what}, line {line} of {file}" if file and int(line) else what
+    return f"{found[1]}, line {found[2]}" if (found := OF_IMPORT3D.search(said)) else ""
 
 
 def main():
@@ -99,16 +122,19 @@ def _end(process, in_vain: bool) -> int:
     return process.wait()
 
 
-def _value(answer: _Answer | None, code: int, words: str, hoc: Path):
-    behind = f"; NEURON says: {words}" if words else ""
+def _cause(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def _behind(words: str) -> str:
+    return f"; NEURON says: {words}" if words else ""
+
+
+def _value(answer: _Answer | None, cause: str, words: str):
     if answer is None:
-        cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        raise CellError(
-            f"{hoc}: the process that opened it ended without an answer ({cause}){behind}; see whether the file quits, or "
-            "never comes to an end"
-        )
+        raise Broken(cause, words)
     if isinstance(answer.raised, MlfitError):
-        raise type(answer.raised)(f"{answer.raised}{'' if words in str(answer.raised) else behind}")
+        raise type(answer.raised)(f"{answer.raised}{'' if words in str(answer.raised) else _behind(words)}")
     if answer.raised:
-        raise RuntimeError(answer.raised)
+        raise Broken(cause, words, answer.raised)
     return answer.value

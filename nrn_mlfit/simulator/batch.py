@@ -9,7 +9,7 @@ import numpy as np
 
 from nrn_mlfit import machine, progress
 from nrn_mlfit.cells import CellModel
-from nrn_mlfit.simulator.mechanisms import is_built
+from nrn_mlfit.simulator.mechanisms import tell_if_new
 from nrn_mlfit.simulator.truth import check_engine
 from nrn_mlfit.simulator.worker import Worker
 
@@ -70,8 +70,7 @@ class Batch:
         self._checked = False
 
     def __enter__(self):
-        if self._model.mod and not is_built(self._model.mod):
-            self._report("compiling the MOD files (once; they are kept)")
+        tell_if_new(self._model.mod, self._report)
         try:
             self._begin(self._workers[0])
         except BaseException:

@@ -14,7 +14,7 @@ from nrn_mlfit.errors import CellError, ParameterError
 from nrn_mlfit.shards import Shard, Status, claim, manifest
 from nrn_mlfit.shards.claim import Piece
 from nrn_mlfit.simulator.lanes import Disagreement
-from nrn_mlfit.simulator.mechanisms import is_built
+from nrn_mlfit.simulator.mechanisms import tell_if_new
 from nrn_mlfit.simulator.truth import TRIED, check_engine
 from nrn_mlfit.simulator.worker import Worker
 from nrn_mlfit.spikes import spike_counts
@@ -143,8 +143,7 @@ def _job(about, folder, samples, first) -> dict:
 def _announce(team, model, report):
     for line in team.census():
         report(line)
-    if model.mod and not is_built(model.mod):
-        report("compiling the MOD files (once; they are kept)")
+    tell_if_new(model.mod, report)
 
 
 def _rows(model, seed, first, count):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import platformdirs
 
-from nrn_mlfit import cells
+from nrn_mlfit import cells, progress
 from nrn_mlfit.errors import MachineError, MechanismError
 from nrn_mlfit.simulator.door import hoc, load_library
 
@@ -109,6 +109,12 @@ def build(folder: Path, files: Sequence[Path] = ()) -> Path:
             if not library.is_file():
                 _compile(folder, files, library.parent)
     return library
+
+
+def tell_if_new(folder: Path | None, report: progress.Report):
+    """Say that the MOD files of a folder, if there is one, are going to be compiled, where they have not been."""
+    if folder and not is_built(folder):
+        report("compiling the MOD files (once; they are kept)")
 
 
 def is_built(folder: Path) -> bool:

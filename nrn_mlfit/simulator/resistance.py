@@ -2,7 +2,7 @@
 
 from nrn_mlfit import cells
 from nrn_mlfit.places import place
-from nrn_mlfit.simulator import aside
+from nrn_mlfit.simulator import apart
 from nrn_mlfit.simulator.door import hoc
 from nrn_mlfit.simulator.session import Session, conditions, segment
 from nrn_mlfit.simulator.structure import sections_of
@@ -24,5 +24,4 @@ def of_cell(path: str) -> tuple[float, int]:
 
 def ask(path) -> tuple[float, int]:
     """The same, found in a process of its own: this one can hold only one template of a name."""
-    megohm, segments = aside.ask("simulator.resistance:of_cell", str(path))
-    return megohm, segments
+    return apart.ask(of_cell, str(path))

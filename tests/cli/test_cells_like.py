@@ -52,7 +52,7 @@ REFUSED = {
         EXAMPLE,
         "mainen",
         "my cell",
-        "{output}: 'my cell' becomes the cell's name; use letters, digits, _, - and . in it",
+        "{output}: 'my cell' becomes the cell's name; make it of letters, digits, _, - and ., as in my_cell",
     ),
 }
 

@@ -115,7 +115,7 @@ def test_the_stimulus_makes_other_sets_spike_within_what_was_measured(ball):
 
 def test_a_template_without_lists_gets_some_in_its_copy_and_the_screen_says_so(ball):
     folder, lines = ball
-    assert sorted(path.name for path in folder.iterdir()) == ["NewBall.yaml", "ball.hoc"]
+    assert sorted(path.name for path in folder.iterdir()) == ["ball.hoc", "made.yaml"]
     assert "public all, somatic" in (folder / "ball.hoc").read_text()
     assert (folder.parent / "ball.hoc").read_text() == BALL
     told = "added to the copy of ball.hoc, so that a cell file can name them: the SectionLists all, somatic"
@@ -138,7 +138,7 @@ def test_the_screen_has_what_neuron_has(ball):
 
 
 def test_each_parameter_has_its_unit_and_value_behind_it(ball):
-    lines = (ball[0] / "NewBall.yaml").read_text().splitlines()
+    lines = (ball[0] / "made.yaml").read_text().splitlines()
     begin = lines.index("parameters:") + 1
     assert [line.split("  # ")[-1] for line in lines[begin : begin + 4]] == [
         "S/cm2, now 0.036",
@@ -159,7 +159,7 @@ def test_a_folder_is_complete_by_itself(poles):
 
 
 def test_a_gradient_and_a_constant_of_gating(poles):
-    text = (poles[0] / "Poles.yaml").read_text()
+    text = (poles[0] / "made.yaml").read_text()
     model = cells.load(poles[0])
     gradient = next(p for p in model.parameters if p.name == "gbar_knew_dendritic")
     assert gradient.sets == ("gbar_knew.dendritic*",) and (gradient.low, gradient.high) == (0.5, 2)
@@ -169,9 +169,24 @@ def test_a_gradient_and_a_constant_of_gating(poles):
 
 
 def test_temperature_and_rest_are_the_templates(poles):
-    model = cells.load(poles[0])
-    assert (model.celsius, model.v_init) == (12, -68)
-    assert "celsius: 12  # degC; as the HOC file sets it" in (poles[0] / "Poles.yaml").read_text()
+    """hh by itself rests at -65 mV, and the dendrite's leak pulls to -68 mV."""
+    model, text = cells.load(poles[0]), (poles[0] / "made.yaml").read_text()
+    assert model.celsius == 12 and -68 < model.v_init < -65
+    assert "celsius: 12  # degC; as the HOC file sets it" in text
+    assert f"v_init: {model.v_init:g}  # mV; where the template's cell rests without a current" in text
+
+
+def test_the_new_folder_gives_the_cell_its_name(poles):
+    assert cells.load(poles[0]).name == "made" and cells.load(poles[0]).template == "Poles"
+
+
+@pytest.mark.parametrize("name", ["my cell", "12", "no"])
+def test_a_folder_whose_name_is_none_for_a_cell(tmp_path, name):
+    (tmp_path / "ball.hoc").write_text(BALL)
+    with pytest.raises(MlfitError) as error:
+        run(tmp_path / "ball.hoc", "-o", tmp_path / name)
+    text = f"{tmp_path / name}: {name!r} becomes the cell's name; make it of letters, digits, _, - and ., as in my_cell"
+    assert str(error.value) == text and [path.name for path in tmp_path.iterdir()] == ["ball.hoc"]
 
 
 def refused(tmp_path, text, *words):

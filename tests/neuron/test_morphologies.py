@@ -197,7 +197,10 @@ BAD = {
         ASC.replace("0.0  200.0 0.0 2.0", "0.0  200.0 0.0 0.0"),
         "apic[0] has a diameter that is not above 0; correct it there",
     ),
-    "words.hoc": ("hello world\n", "NEURON cannot read it (syntax error, line 1); open it in NEURON to see more"),
+    "words.hoc": (
+        "hello world\n",
+        "NEURON cannot read it (syntax error, line 1 of words.hoc); open it in NEURON to see more",
+    ),
     "empty.hoc": ("", "creates no section at top level; name a HOC file that does, or export the cell as SWC"),
     "soma.hoc": (
         HOC.replace("soma", "stem"),

@@ -13,7 +13,7 @@ from trees import pyramid
 from nrn_mlfit import cells, export, reconstructed
 from nrn_mlfit.errors import CellError, MachineError, MorphologyError
 from nrn_mlfit.fit import Fit, Value
-from nrn_mlfit.simulator import Session, load_cell
+from nrn_mlfit.simulator import Session, load_cell, mechanisms
 from nrn_mlfit.simulator.batch import simulate_sets
 from nrn_mlfit.simulator.door import hoc, load_file
 from nrn_mlfit.simulator.mechanisms import build
@@ -217,6 +217,13 @@ def test_the_stimulus_is_scaled_by_the_resistances(top, make):
     assert scale == pytest.approx(0.8 * made.factor, rel=0.05)
     said = rf"^# Input resistance \d+ MOhm; mainen, \d+ MOhm: its stimulus, nA, times {made.factor:g}\."
     assert re.search(rf"{said}\nstimulus: .*, reset: 0.21}}$", text, re.MULTILINE)
+
+
+def test_a_first_compiling_is_told(top, monkeypatch):
+    said = []
+    monkeypatch.setattr(mechanisms, "is_built", lambda _: False)
+    reconstructed.like("mainen", _written(top, pyramid(8, basals=2, forks=1)), top / "told", report=said.append)
+    assert said == ["compiling the MOD files (once; they are kept)"]
 
 
 def test_a_bank_without_scales_is_left_as_it_is(top):

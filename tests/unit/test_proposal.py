@@ -142,7 +142,7 @@ def test_nothing_to_fit():
 
 def test_the_text_is_what_it_proposes_with_units_and_values_behind_each_line(tmp_path):
     found = inventory(quantity("gbar_k", "S/cm2", {"soma": 0.03}), quantity("e_pas", "mV", {"soma": -71.0}, "pas"))
-    draft = celltext.Draft("t.hoc", (), False, "t.hoc", found, propose(found), look(0.25), warmth=34)
+    draft = celltext.Draft("t", "t.hoc", (), False, "t.hoc", found, propose(found), look(0.25), warmth=34)
     (tmp_path / "t.yaml").write_text(draft.text())
     held = textfile.read_yaml(tmp_path / "t.yaml")
     assert held["parameters"] == {"gbar_k.somatic": {"low": 0.015, "high": 0.06, "unit": "S/cm2", "scale": "linear"}}
@@ -153,6 +153,21 @@ def test_the_text_is_what_it_proposes_with_units_and_values_behind_each_line(tmp
     assert (
         "  # e_pas.somatic: {low: -81, high: -61, unit: mV, scale: linear}  # mV, now -71" in draft.text().splitlines()
     )
+
+
+@pytest.mark.parametrize(
+    ("rest", "leak", "wanted", "why"),
+    [
+        (-64.973, -54.4, -65, "where the template's cell rests without a current"),
+        (None, -54.4, -54.4, "the reversal potential of the leak, e_pas, as the cell comes to no rest"),
+        (None, None, -65, "NEURON's own, as the HOC file sets none and the cell comes to no rest"),
+    ],
+)
+def test_where_runs_start(rest, leak, wanted, why):
+    conductance = quantity("gbar_k", "S/cm2", {"soma": 0.03})
+    found = inventory(conductance, *([quantity("e_pas", "mV", {"soma": leak}, "pas")] if leak else []))
+    draft = celltext.Draft("t", "t.hoc", (), False, "t.hoc", found, propose(found), rest=rest)
+    assert draft.v_init == (wanted, why)
 
 
 # ---- How strong the stimulus is to be ----
@@ -174,6 +189,20 @@ def test_the_middle_one_of_the_good_scales():
 )
 def test_what_makes_a_scale_a_bad_one(changes):
     assert look(1).is_fine and not look(1, **changes).is_fine
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, []),
+        ({"lowest": -111}, ["-111 mV"]),
+        ({"highest": 81, "spikes": 25}, ["25 spikes", "81 mV"]),
+        ({"silent": 1 / 16, "spikes": 5.5}, ["6% silent"]),
+        ({"failed": 0.1}, ["10% failed"]),
+    ],
+)
+def test_what_is_said_to_be_wrong_is_what_is_wrong(changes, words):
+    assert look(1, **changes).faults == words
 
 
 def test_where_no_scale_is_good_it_is_the_one_with_most_that_spike():

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from nrn_mlfit.errors import MorphologyError
-from nrn_mlfit.simulator import aside
+from nrn_mlfit.simulator import apart
 from nrn_mlfit.simulator.morphology import asc, swc
+from nrn_mlfit.simulator.morphology import sections as built
 from nrn_mlfit.simulator.morphology.tree import Branch, Morphology
 
 SUFFIXES = (".swc", ".asc", ".hoc")
@@ -52,16 +53,16 @@ def _checked_suffix(path) -> str:
 def _swc(path) -> tuple[list[dict], list[str]]:
     points, notes = swc.read(path)
     _check_count(path, len(points))
-    return _ask("of_swc", path, lambda copy: copy.write_text(swc.text(points))), notes
+    return _ask(built.of_swc, path, lambda copy: copy.write_text(swc.text(points))), notes
 
 
 def _asc(path) -> tuple[list[dict], list[str]]:
     asc.check(path)
-    return _ask("of_asc", path, lambda copy: shutil.copyfile(path, copy)), []
+    return _ask(built.of_asc, path, lambda copy: shutil.copyfile(path, copy)), []
 
 
 def _hoc(path) -> tuple[list[dict], list[str]]:
-    sections = _told("of_hoc", path, path.resolve())
+    sections = _told(built.of_hoc, path, path.resolve())
     if not sections:
         raise MorphologyError(
             f"{path}: creates no section at top level; name a HOC file that does, or export the cell as SWC"
@@ -79,8 +80,8 @@ def _ask(question, path, write: Callable[[Path], object]) -> list[dict]:
 
 def _told(question, path, there) -> list[dict]:
     try:
-        return aside.ask(f"simulator.morphology.sections:{question}", str(there), seconds=SECONDS)
-    except aside.Broken as said:
+        return apart.ask(question, str(there), seconds=SECONDS)
+    except apart.Broken as said:
         raise MorphologyError(f"{path}: NEURON cannot read it ({said}); open it in NEURON to see more") from None
 
 

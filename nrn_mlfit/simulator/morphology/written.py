@@ -22,12 +22,6 @@ def into(template: str, morphology: Morphology, source: str) -> str:
     return PLACE.sub(lambda _: block, template)
 
 
-def named(text: str, template: str, name: str) -> str:
-    """The text of a template under another name, comments left alone."""
-    words = rf"\b(begintemplate|endtemplate|new)(\s+){re.escape(template)}\b"
-    return re.sub(words, rf"\1\2{name}", text)
-
-
 def _lines(morphology):
     names = _names(morphology.branches)
     counts = {array: len(morphology.of(kind)) for kind, array in ARRAYS.items() if morphology.of(kind)}
