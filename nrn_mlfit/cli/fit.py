@@ -274,7 +274,7 @@ def _print(result, of_the_recording):
     ]:
         say(f"  {line}")
     if result.comparison.disagreements and not result.fit.searched:
-        say("a search from here may find a cell that does: the same command with --refine 2000")
+        say("a search from here may find a cell that does: the same with --refine 2000 and another -o")
     folder = Path(result.folder)
     compile_first = "nrnivmodl mod && " if (folder / "mod").is_dir() else ""
     say(f"look at {folder / 'fit.png'}, or at a page: nrn-mlfit report {folder}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from nrn_mlfit.cli.options import any_path, reading_options
+from nrn_mlfit.cli.options import any_path, reading_options, say
 
 EXAMPLE = """
 \b
@@ -57,9 +57,9 @@ def recording(file, sweep, output, as_json, sheet, reading):
         if sheet is not None:
             _draw(sheet, file, held, found)
     for line in lines:
-        click.echo(line)
+        say(line)
     if sheet is not None and not as_json:
-        click.echo(f"all sweeps drawn: {sheet}")
+        say(f"all sweeps drawn: {sheet}")
 
 
 def _check_sheet(sheet, file):

@@ -57,6 +57,8 @@ def test_the_others_are_told_as_they_are_typed_and_cell_chooses_among_them(tmp_p
     done = run("fit", path, "-o", tmp_path / "point", "--cell", "izhikevich_slice")
     assert done.output.startswith("ensemble: izhikevich_steps, of izhikevich_slice (comes with nrn_mlfit)\nparameter")
     done = run("fit", path, "-o", tmp_path / "typed", "-e", "izhikevich_steps")
+    assert "DOES NOT AGREE" in done.output  # the point cell spikes
+    assert "a search from here may find a cell that does: the same with --refine 2000 and another -o\n" in done.output
     made = [json.loads((tmp_path / name / "fit.json").read_text()) for name in ("point", "typed")]
     assert made[0]["values"] == made[1]["values"] and made[0]["provenance"]["cell"] == "izhikevich_slice"
 
