@@ -115,7 +115,8 @@ def _tell_of_the_cell(notes, model, built: Built):
     if built.strangers:
         todo = f"take out of {model.hoc.name} what makes sections outside of the template: each run simulates them, too"
         notes.add(NOTE, "besides", f"{progress.counted(built.strangers, 'section')} outside of the cell", todo)
-    wrong = [each for each in built.reaches if not each.is_sound]
+    # where one cannot be set none was, and what the others reach is not known
+    wrong = [each for each in built.reaches if each.problem] or [each for each in built.reaches if not each.is_sound]
     for each in wrong:
         notes.add(PROBLEM, "reach", *_wrong(each))
     if built.left_over:

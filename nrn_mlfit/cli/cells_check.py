@@ -72,8 +72,9 @@ def _say_line(line):
 
 def _told(done, cell, output):
     """What comes at the end: the parameters, what to change, and how long it will take."""
-    rows = [(r.parameter, r.told, _r2(done.r2.get(r.parameter))) for r in done.reaches if not r.problem]
-    yield from table([("parameter", "reaches", "R2"), *rows]) if rows else ()
+    if done.can_run:
+        rows = [(r.parameter, r.told, _r2(done.r2.get(r.parameter))) for r in done.reaches]
+        yield from table([("parameter", "reaches", "R2"), *rows])
     if output and done.can_run:
         yield f"picture: {output}"
     if done.changes:

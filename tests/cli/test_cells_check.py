@@ -118,6 +118,25 @@ def test_a_wrong_unit_and_a_missing_mechanism_are_both_named_and_nothing_is_run(
     assert not any("traces on" in line for line in lines)
 
 
+def test_one_that_cannot_be_set_is_told_alone_as_nothing_was_tried_with_the_others(check):
+    lost = "  g_pas.axonal: {low: 1, high: 2, unit: S/cm2}\n"
+    code, lines = check(SOUND + lost)
+    assert code == 2
+    assert told(lines) == ["parameter g_pas.axonal: the template has no public axonal; add it to `public`"]
+    assert changes(lines) == ["g_pas.axonal: mend its entry under `parameters:`, or the template"]
+    assert not any("nothing" in line or line.startswith("parameter ") for line in lines)
+
+
+def test_a_formula_that_is_no_arithmetic(check):
+    with pytest.raises(MlfitError) as error:
+        check("  rm: {low: 5, high: 20, sets: [\"g_pas.all = __import__('os').getpid()\"]}\n")
+    assert str(error.value).endswith(
+        'checked.yaml: parameter rm: "g_pas.all = __import__(\'os\').getpid()" is no arithmetic, as it has "\'" in it; '
+        "a formula is made of numbers, + - * / ^ (or **), brackets, parameters of the cell, distance, and abs, cos, exp, log, "
+        "log10, sin, sqrt, tanh"
+    )
+
+
 def test_a_formula_reaches_its_target_by_all_that_is_in_it(check):
     two = """\
   rm: {low: 5, high: 20, unit: kOhm cm2, sets: ["g_pas.all = 1/(1000*rm*fold)"]}
