@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from nrn_mlfit import hocfile
 from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import CellError, FitError
 from nrn_mlfit.places import Place, place
+from nrn_mlfit.simulator import remembered
 from nrn_mlfit.simulator.door import hoc, load_file
 from nrn_mlfit.simulator.mechanisms import load_mechanisms
 from nrn_mlfit.simulator.setters import formula_target, setter_of
@@ -168,7 +170,8 @@ def load_cell(fit: Path | str):
     """A new fitted cell, live in this process: the HOC object of its template. `fit` is a fit.json or its folder.
 
     Nothing else is set: `h.celsius` is what it was. A UserWarning says that a cell of another temperature was loaded before.
-    Raises FitError where the folder holds no fit, or its HOC finds that a value did not arrive.
+    Raises FitError where the folder holds no fit, its HOC finds that a value did not arrive, or NEURON holds another file under
+    the name of one that it loads.
     """
     folder = Path(fit).parent if Path(fit).suffix == ".json" else Path(fit)
     script = folder.resolve() / "fitted_cell.hoc"
@@ -178,6 +181,7 @@ def load_cell(fit: Path | str):
         )
     if (folder / "mod").is_dir():
         load_mechanisms(folder / "mod")
+    _note_template(script)
     try:
         load_file(script)
         with contextlib.chdir(script.parent):
@@ -186,6 +190,13 @@ def load_cell(fit: Path | str):
         raise FitError(f"{script}: does not load in NEURON ({error})") from None
     _compare_celsius(script.parent)
     return cell
+
+
+def _note_template(script):
+    """Note the template's file that a fitted_cell.hoc loads, and what that reads."""
+    for name in re.findall(r'load_file\(1, "([^"]+)"\)', script.read_text(encoding="utf-8")):
+        if (file := script.parent / name).is_file():
+            remembered.note(file, hocfile.files_read(file), FitError)
 
 
 def _compare_celsius(folder):
@@ -210,6 +221,7 @@ def _compare_celsius(folder):
 
 
 def _load_template(model):
+    remembered.note(model.hoc, model.files, CellError)
     try:
         loaded = load_file(model.hoc)
     except RuntimeError as error:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nrn_mlfit import cells, export
-from nrn_mlfit.errors import CellError
+from nrn_mlfit.errors import CellError, FitError
 from nrn_mlfit.fit import Fit, Value
 from nrn_mlfit.simulator import Session, load_cell
 from nrn_mlfit.simulator import session as sessions
@@ -160,3 +160,88 @@ def test_a_file_that_ends_in_an_error_is_not_taken_at_a_second_try(own):
         Session(cells.load(own))
     with pytest.raises(CellError, match="another template OwnBroken already, from an earlier load of this file, and"):
         Session(cells.load(own))
+
+
+PARTED = """
+load_file("parts.hoc")
+begintemplate NAME
+public soma, all
+external soma_length
+create soma
+objref all
+proc init() { all = new SectionList()  soma { L = soma_length()  diam = 20  insert pas  all.append() } }
+endtemplate NAME
+"""
+PARTED_FILE = """
+name: parted
+hoc: parted.hoc
+template: NAME
+files: [parts.hoc]
+celsius: 6.3
+stimulus: {kind: step, scale: 0.2, delay: 5, duration: 10, total: 20}
+parameters: {g_pas.all: {low: 1.0e-5, high: 1.0e-3}}
+"""
+
+
+@pytest.fixture
+def parted(tmp_path):
+    """Cells in folders of their own, whose HOC file loads a `part` that tells the length of the soma."""
+
+    def make(folder, name, length, part, main="parted.hoc"):
+        for file, text in (
+            (part, f"func soma_length() {{ return {length} }}\n"),
+            (main, PARTED),
+            ("parted.yaml", PARTED_FILE),
+        ):
+            text = text.replace("NAME", name).replace("parted.hoc", main).replace("parts.hoc", part)
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / file).write_text(text)
+        return cells.load(tmp_path / folder)
+
+    return make
+
+
+def clash(folder, name, whence):
+    return (
+        f"{folder}: NEURON holds another {name} already, from {whence}, and loads no second file of that name; start a new "
+        "Python, or give the file another name in its cell"
+    )
+
+
+def test_a_file_that_two_cells_call_alike_is_not_taken_for_the_other_one(parted, tmp_path):
+    """NEURON's load_file() skips it: the soma of the second cell would be that of the first."""
+    first, second = parted("one", "Part1", 100, "parts.hoc"), parted("two", "Part2", 200, "parts.hoc")
+    live = Session(first)
+    assert live.cell.soma.L == 100
+    with pytest.raises(CellError) as error:
+        Session(second)
+    assert str(error.value) == clash(tmp_path / "two", "parts.hoc", tmp_path / "one")
+    same = parted("three", "Part3", 100, "parts.hoc")
+    live = [Session(model) for model in (same, first)]
+    assert [session.cell.soma.L for session in live] == [100, 100]
+
+
+def test_a_file_that_was_edited_is_not_taken_for_what_it_was(parted, tmp_path):
+    Session(parted("edited", "PartEdited", 100, "edited.hoc"))
+    with pytest.raises(CellError) as error:
+        Session(parted("edited", "PartAgain", 300, "edited.hoc"))
+    assert str(error.value) == clash(tmp_path / "edited", "edited.hoc", "an earlier load from this folder")
+
+
+def test_the_same_of_two_fits(parted, tmp_path):
+    for folder, length in (("left", 100), ("right", 200)):
+        model = parted(folder, f"Part{folder.title()}", length, "of_fits.hoc")
+        export.write(fit_of(model, values_of(model)[0]), model, model.protocol, tmp_path / f"fit {folder}")
+    live = [load_cell(tmp_path / "fit left") for _ in range(2)]
+    assert [cell.soma.L for cell in live] == [100, 100]
+    with pytest.raises(FitError) as error:
+        load_cell(tmp_path / "fit right" / "fit.json")
+    assert str(error.value) == clash(tmp_path / "fit right", "of_fits.hoc", tmp_path / "fit left")
+
+
+def test_a_file_that_another_cell_has_its_template_in_is_not_skipped_either(parted, tmp_path):
+    """NEURON remembers the name of what it was told to load in any case, too."""
+    Session(parted("main", "PartMain", 100, "lengths.hoc", main="names.hoc"))
+    with pytest.raises(CellError) as error:
+        Session(parted("beside", "PartBeside", 200, "names.hoc"))
+    assert str(error.value) == clash(tmp_path / "beside", "names.hoc", tmp_path / "main")
