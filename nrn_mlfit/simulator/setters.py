@@ -114,7 +114,7 @@ def _target(cell, parameter, text, conditions) -> Callable[[float], None]:
         return _member(cell, parameter.name, spot.name)
     owners, variable = _owners_of(cell, parameter.name, spot)
     if spot.kind == "factor":
-        return _factor(parameter, getattr(cell, spot.where), owners, variable)
+        return Factor(owners, variable, [getattr(owner, variable) for owner in owners])
     process = owners[0].hname().partition("[")[0] + "." if spot.kind == "point" else ""
     _check_unit(parameter, process + variable)
     return Target(owners, variable)
@@ -134,17 +134,20 @@ def _owners_of(cell, name, spot) -> tuple[list, str]:
             f"parameter {name}: nothing in {spot.where} has {spot.name}; insert its mechanism, and write "
             "VARIABLE_SUFFIX (gbar_na) as NEURON does"
         )
+    if _is_section_list(where):
+        _check_points(name, where, spot.name)
     return owners, spot.name
 
 
-def _factor(parameter, sections, owners, variable) -> Factor:
+def _check_points(name, sections, variable):
+    """Refuse the shape of sections with 3-d points: NEURON writes it into these, in single precision and segment by segment, and
+    reads something else out of them."""
     drawn = next((section.name() for section in sections if section.n3d()), None)
     if drawn and variable in ("L", "diam"):
         raise CellError(
-            f"parameter {parameter.name}: {drawn} has 3-d points, of which NEURON makes L and diam anew; scale the points in a "
-            "procedure of the template"
+            f"parameter {name}: {drawn} has 3-d points, of which NEURON makes L and diam anew; scale the points in a procedure "
+            "of the template"
         )
-    return Factor(owners, variable, [getattr(owner, variable) for owner in owners])
 
 
 def _owners(where, variable) -> list:

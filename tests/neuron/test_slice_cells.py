@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nrn_mlfit import cells, stimuli
+from nrn_mlfit import cells, formulas, stimuli
 from nrn_mlfit.errors import CellError
 from nrn_mlfit.simulator import Session
-from nrn_mlfit.simulator.setters import setter_of
+from nrn_mlfit.simulator.setters import formula_target, setter_of
 
 Q10 = 2.3
 
@@ -152,20 +152,49 @@ def loaded(length, diam, load, leak, Ra=150):
     return endless * (load + endless * t) / (endless + load * t)
 
 
-def test_a_factor_is_refused_where_neuron_makes_the_shape_anew_from_points(h):
+@pytest.fixture
+def drawn(h):
+    """A cell of one section with 3-d points."""
     section = h.Section(name="drawn")
+    section.nseg = 2
     section.pt3dadd(0, 0, 0, 1)
     section.pt3dadd(10, 0, 0, 2)
 
     class Cell:
+        dend = section  # or it would be gone
         all = h.SectionList([section])
 
+    return Cell
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        *("L.all*", "diam.all*", "L.all", "diam.all"),
+        *("diam.all = 3*size - distance/100", "diam.all = 3*size", "L.all = 5*size"),
+    ],
+)
+def test_a_shape_is_not_set_where_neuron_makes_it_anew_from_points(drawn, entry):
+    """The points are in single precision, and each assignment to a segment writes those around it, too."""
+    size = replace(cells.load("mainen_slice").space.parameters[-1], sets=(entry,))
     with pytest.raises(CellError) as error:
-        setter_of(Cell, replace(cells.load("mainen_slice").space.parameters[-1]), {})
+        if formulas.is_formula(entry):
+            formula_target(drawn, "size", formulas.read(entry), lambda: drawn.dend(0.5))
+        else:
+            setter_of(drawn, size, {})
     assert str(error.value) == (
         "parameter size: drawn has 3-d points, of which NEURON makes L and diam anew; scale the points in a procedure of the "
         "template"
     )
+
+
+def test_what_is_refused_would_not_arrive(drawn):
+    """Why: what is read is not what was set. What hangs on no points arrives there, too."""
+    for segment, value in zip(drawn.dend, (0.7, 4.1), strict=True):
+        segment.diam = value
+    assert [segment.diam for segment in drawn.dend] != pytest.approx([0.7, 4.1], rel=0.01)
+    setter_of(drawn, replace(cells.load("mainen_slice").space.parameters[-1], sets=("cm.all",)), {})(0.7)
+    assert [segment.cm for segment in drawn.dend] == [0.7, 0.7]
 
 
 # ---- Temperature ----
