@@ -1,41 +1,41 @@
-"""What each parameter of a cell reaches: everything that the cell holds is read before and after it is changed."""
+"""What each parameter of a cell reaches: everything that the cell holds is read before and after it is changed, and beside
+what it should be set to."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nrn_mlfit.cells import CellModel
 from nrn_mlfit.errors import CellError
 from nrn_mlfit.formulas import is_formula
-from nrn_mlfit.places import place
+from nrn_mlfit.places import Place, place
 from nrn_mlfit.simulator.door import hoc
 from nrn_mlfit.simulator.inventory import Readout, name_in, readout
 from nrn_mlfit.simulator.session import Session, build_cell, segment
-from nrn_mlfit.simulator.setters import formula_target, setter_of
+from nrn_mlfit.simulator.setters import Factor, FormulaTarget, Target, formula_target, setter_of, targets_of
 from nrn_mlfit.simulator.structure import sections_of
 
 SAME = 1e-12  # relative: a value that was put back may differ by rounding
 SHOWN = 3  # places that are named
 Places = frozenset[tuple[str, str]]  # (variable, section or point process)
+Wish = tuple[Place, Target | Factor | FormulaTarget]  # where, and what sets it
 
 
 @dataclass(frozen=True)
 class Reach:
-    """What a parameter does to the cell: `changed` are the places whose values follow it, `wanted` those that its entries name,
+    """What a parameter does to the cell: `changed` are the places whose values follow it, `wanted` those that its entries name
+    (a formula may be the same there whatever the parameter is), `missed` those of them where something else is read than is set.
     `free` says that one of them is a procedure (which may reach what it likes), `conditions` are those of the run that it sets.
     `problem` is why it cannot be set at all."""
 
     parameter: str
     wanted: Places = frozenset()
     changed: Places = frozenset()
+    missed: Places = frozenset()
     conditions: tuple[str, ...] = ()
     free: bool = False
     problem: str = ""
-
-    @property
-    def missed(self) -> Places:
-        return self.wanted - self.changed
 
     @property
     def besides(self) -> Places:
@@ -86,12 +86,12 @@ def examine(model: CellModel) -> Built:
     if any(reach.problem for reach in reaches):
         return Built(*counts, tuple(reaches), strangers=strangers)
     session = Session(model)
+    wishes = {p.name: _wishes(session.cell, model, p) for p in model.parameters}  # before a factor finds another size
     middle = model.space.to_phys(np.zeros((1, len(model.space))))[0]
     first = _read(session, middle)
-    found = {p.name: _changed(session, middle, first, k) for k, p in enumerate(model.space.parameters)}
-    left_over = _different(first, _read(session, middle))
-    drawn = (_with(reach, found[reach.parameter]) for reach in reaches if reach.parameter in found)
-    return Built(*counts, tuple(drawn), left_over, strangers)
+    drawn = [reach for reach in reaches if reach.parameter in model.space.names]
+    found = [_tried(session, reach, wishes[reach.parameter], middle, first) for reach in drawn]
+    return Built(*counts, tuple(found), _different(first, _read(session, middle)), strangers)
 
 
 def _placed(cell, model, parameter) -> Reach:
@@ -121,16 +121,44 @@ def _named(cell, spot) -> set[tuple[str, str]]:
     return {(spot.name, name) for section in getattr(cell, spot.where) if (name := name_in(cell, section)) in there}
 
 
-def _with(reach, changed) -> Reach:
-    return Reach(reach.parameter, reach.wanted, changed, reach.conditions, reach.free)
+def _wishes(cell, model, parameter) -> list[Wish]:
+    """What sets the places of a parameter, in order: by itself, then the formulas that it is in."""
+    targets = targets_of(cell, parameter, {}).items()
+    wishes: list[Wish] = [(place(text), one) for text, one in targets if isinstance(one, Target | Factor)]
+    for name, formula in model.formulas:
+        if parameter.name in formula.names:
+            target = formula_target(cell, name, formula, lambda: segment(cell, place(model.origin)))
+            wishes.append((place(formula.target), target))
+    return wishes
 
 
-def _changed(session, middle, first, k) -> Places:
-    """What differs from the reading `first` at either end of parameter number k."""
-    ends = np.tile(middle, (2, 1))
-    ends[:, k] = session.model.space.parameters[k].low, session.model.space.parameters[k].high
-    low, high = (_different(first, _read(session, row)) for row in ends)
-    return low | high
+def _tried(session, reach, wishes, middle, first) -> Reach:
+    """What differs from the reading `first` at either end of a parameter, and what is not as it is wished for there."""
+    k = session.model.space.names.index(reach.parameter)
+    parameter, changed, missed = session.model.space.parameters[k], Places(), Places()
+    for end in (parameter.low, parameter.high):
+        row = middle.copy()
+        row[k] = end
+        read = _read(session, row)
+        changed |= _different(first, read)
+        wished = _wished(session, wishes, parameter.name, row)
+        missed |= {at for at in reach.wanted if not _same(read.get(at), wished.get(at))}
+    return replace(reach, changed=changed, missed=missed)
+
+
+def _wished(session, wishes, name, row) -> Readout:
+    """What a parameter sets its places to, the last of several entries for one place, now that the cell is set to a row."""
+    model = session.model
+    wished: Readout = {}
+    values = {**dict(zip(model.space.names, map(float, row), strict=True)), **model.held}
+    for spot, target in wishes:
+        wanted = target.wanted(values if isinstance(target, FormulaTarget) else values[name])
+        there = defaultdict(list)
+        for owner, value in zip(target.owners, wanted, strict=True):
+            at = spot.where if spot.kind == "point" else name_in(session.cell, getattr(owner, "sec", owner))
+            there[target.variable, at].append(value)
+        wished |= {key: tuple(held) for key, held in there.items()}
+    return wished
 
 
 def _read(session, row) -> Readout:

@@ -19,9 +19,12 @@ class Target:
     owners: list
     variable: str
 
+    def wanted(self, value: float) -> list[float]:
+        """What each of the owners gets (owners,)."""
+        return [value] * len(self.owners)
+
     def __call__(self, value: float):
-        for owner in self.owners:
-            setattr(owner, self.variable, value)
+        _put(self, self.wanted(value))
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,12 @@ class Factor:
     variable: str
     built: list[float]
 
+    def wanted(self, value: float) -> list[float]:
+        """What each of the owners gets (owners,)."""
+        return [value * before for before in self.built]
+
     def __call__(self, value: float):
-        for owner, before in zip(self.owners, self.built, strict=True):
-            setattr(owner, self.variable, value * before)
+        _put(self, self.wanted(value))
 
 
 class Distances:
@@ -65,15 +71,24 @@ class FormulaTarget:
     formula: Formula
     distances: Distances | None = field(default=None, repr=False)
 
-    def __call__(self, values: Mapping[str, float]):
-        """Set it, with the values of all parameters by name; raises FormulaError for what is no finite number."""
+    def wanted(self, values: Mapping[str, float]) -> list[float]:
+        """What each of the owners gets (owners,) by the values of all parameters, by name; raises FormulaError for what is no
+        finite number."""
         if self.distances is None:
-            Target(self.owners, self.variable)(self.formula.value(values))
-            return
-        known = dict(values)
-        for owner, distance in zip(self.owners, self.distances(), strict=True):
+            return [self.formula.value(values)] * len(self.owners)
+        known, wanted = dict(values), []
+        for distance in self.distances():
             known[DISTANCE] = distance
-            setattr(owner, self.variable, self.formula.value(known))
+            wanted.append(self.formula.value(known))
+        return wanted
+
+    def __call__(self, values: Mapping[str, float]):
+        _put(self, self.wanted(values))
+
+
+def _put(target: Target | Factor | FormulaTarget, wanted: list[float]):
+    for owner, value in zip(target.owners, wanted, strict=True):
+        setattr(owner, target.variable, value)
 
 
 def formula_target(cell, name: str, formula: Formula, origin: Callable[[], Any]) -> FormulaTarget:
@@ -96,13 +111,18 @@ UNCONNECTED = 1e15  # um; NEURON's word for no way between two segments is 1e20
 
 def setter_of(cell, parameter: Parameter, conditions: dict[str, float]) -> Callable[[float], None]:
     """What puts a value where the parameter says, formulas apart; a condition of the run goes into `conditions`."""
-    targets = [_target(cell, parameter, text, conditions) for text in parameter.sets if not is_formula(text)]
+    targets = targets_of(cell, parameter, conditions).values()
 
     def put(value):
         for target in targets:
             target(value)
 
     return put
+
+
+def targets_of(cell, parameter: Parameter, conditions: dict[str, float]) -> dict[str, Callable[[float], None]]:
+    """What sets each entry of a parameter that has no formula, by the entry."""
+    return {text: _target(cell, parameter, text, conditions) for text in parameter.sets if not is_formula(text)}
 
 
 def _target(cell, parameter, text, conditions) -> Callable[[float], None]:

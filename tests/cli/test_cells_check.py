@@ -10,7 +10,7 @@ from nrn_mlfit.errors import MlfitError
 
 HOC = """\
 begintemplate Checked
-public soma, dend, somatic, dendritic, all, leak_times, tie, idle
+public soma, dend, somatic, dendritic, all, leak_times, tie, more, idle
 create soma, dend
 objref somatic, dendritic, all
 proc init() {
@@ -24,6 +24,7 @@ proc init() {
 }
 proc leak_times() { forsec all { g_pas = $1*g_pas } }  // what was there before counts
 proc tie() { soma gkbar_hh = $1*gnabar_hh }
+proc more() { soma gkbar_hh = $1*gkbar_hh }
 proc idle() { }
 endtemplate Checked
 """
@@ -146,6 +147,33 @@ def test_a_formula_reaches_its_target_by_all_that_is_in_it(check):
     assert code == 0 and told(lines, "ok") == ["2 parameters reach what they name, and nothing else"]
     rows = [line.split(maxsplit=1) for line in lines]
     assert ["fold", "g_pas in 2 sections (dend, soma)  -"] in rows
+
+
+def test_a_formula_of_the_distance_is_sound_where_the_distance_is_nought(check):
+    """At the origin lambda can change nothing: exp(0) is 1 whatever it is. What a formula sets last is what counts there."""
+    fallen = """\
+  gna:
+    {low: 0.05, high: 0.2, unit: S/cm2, sets: [gnabar_hh.all, "gnabar_hh.all = gna*exp(-distance/lambda)"]}
+  lambda: {low: 100, high: 400, unit: um, scale: log, sets: ["g_pas.all = 1e-4*exp(-distance/lambda)"]}
+"""
+    code, lines = check(fallen)
+    assert told(lines) == []
+    assert code == 0 and told(lines, "ok") == ["2 parameters reach what they name, and nothing else"]
+    rows = [line.split() for line in lines]
+    assert ["lambda", "g_pas", "in", "dend", "-"] in rows, "and gnabar_hh is in the soma alone"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wrong"),
+    [
+        ("g_pas.all = 1e-5*a*exp(-distance/200)", "g_pas.dendritic = 1e-5*b*exp(-distance/200)", "g_pas in dend"),
+        ("gkbar_hh.somatic", "more()", "gkbar_hh in soma"),  # it follows a, but is not what was set
+        ("cm.all*", "cm.somatic", "cm in soma"),
+    ],
+)
+def test_what_is_set_again_is_not_what_was_set(check, first, second, wrong):
+    code, lines = check(f'  a: {{low: 1, high: 2, sets: ["{first}"]}}\n  b: {{low: 3, high: 4, sets: ["{second}"]}}\n')
+    assert code == 2 and told(lines) == [f"a does not reach {wrong}"]
 
 
 def test_a_procedure_that_does_something_else_each_time(check):
