@@ -17,6 +17,7 @@ from nrn_mlfit.errors import CellError, FormulaError
 DISTANCE = "distance"  # of a segment from the cell's origin, in um
 LONGEST, DEEPEST = 300, 50  # characters, operations within operations
 NAME = re.compile(r"(?<![\w.])[A-Za-z_][\w.]*", re.ASCII)
+OURS = re.compile(r"(?<![\w.])_\d+\b", re.ASCII)  # the numbered names below; of (1)._9 is not one
 ALLOWED = re.compile(r"[A-Za-z0-9_.+\-*/^() ]*")
 
 
@@ -157,7 +158,8 @@ class _Reader:
         raise self._no_arithmetic(node)
 
     def _no_arithmetic(self, node) -> CellError:
-        shown = re.sub(r"_(\d+)", lambda match: self._names[int(match[1])], ast.unparse(node))
+        own = {f"_{k}": name for k, name in enumerate(self._names)}
+        shown = OURS.sub(lambda match: own.get(match[0], match[0]), ast.unparse(node))
         return CellError(f"{shown} is no arithmetic; {WANTED}")
 
     def _number(self, node) -> Node:

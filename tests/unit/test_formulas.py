@@ -69,7 +69,13 @@ def test_arithmetic_is_python_s(text):
 
 
 @settings(max_examples=600, deadline=None)
-@given(some.text() | some.text("ab1.e+-*/^() lmdxp_", max_size=40))
+@given(
+    some.text()
+    | some.text("ab1.e+-*/^() lmdxp_", max_size=40)
+    | some.lists(some.sampled_from([*"()._01a*/+", "//", ")._", "(1)", "_1", " if ", " else "]), max_size=12).map(
+        "".join
+    )
+)
 def test_any_text_is_a_formula_or_is_refused(text):
     try:
         formula = formulas.read(f"x.all = {text}")
@@ -199,6 +205,11 @@ PASSIVE = '"g_pas.all = 1/(1000*rm)"'
         ("rm // 3", '"g_pas.all = rm // 3": rm // 3 is no arithmetic' + MADE_OF),
         ("exp()", '"g_pas.all = exp()": exp() is no arithmetic' + MADE_OF),
         ("(rm).real", '"g_pas.all = (rm).real": rm.real is no arithmetic' + MADE_OF),
+        ("(1)._9", '"g_pas.all = (1)._9": 1 ._9 is no arithmetic' + MADE_OF),
+        ("(1).b_7", '"g_pas.all = (1).b_7": 1 .b_7 is no arithmetic' + MADE_OF),
+        ("a._3 * (2)._3", '"g_pas.all = a._3 * (2)._3": 2 ._3 is no arithmetic' + MADE_OF),
+        ("(a._3 // (2)._0)", '"g_pas.all = (a._3 // (2)._0)": a._3 // 2 ._0 is no arithmetic' + MADE_OF),
+        ("(_1)._0", '"g_pas.all = (_1)._0": _1._0 is no arithmetic' + MADE_OF),
         ("2j*rm", '"g_pas.all = 2j*rm": 2j is no arithmetic' + MADE_OF),
         ("1/(1000*rm", '"g_pas.all = 1/(1000*rm" cannot be read as arithmetic' + MADE_OF),
         ("", '"g_pas.all = " cannot be read as arithmetic' + MADE_OF),
