@@ -102,7 +102,8 @@ def compare(
     recording: Recording, simulated, current_unit: str = "nA", probes: Sequence[str] | None = None
 ) -> Comparison:
     """A recording beside its re-simulation (P, S, T) in mV; spikes are those of the first probe, the membrane is that of the
-    first probe under the first stimulus. `probes` names them."""
+    first probe under the first stimulus. `probes` names them. Of a recording without a current, what hangs on one is not
+    measured."""
     recorded, dt = recording.volts, recording.dt
     currents = [None] * len(recorded[0]) if recording.currents is None else recording.currents
     pairs = [(spike_times(a, dt), spike_times(b, dt)) for a, b in zip(recorded[0], simulated[0], strict=True)]
@@ -134,7 +135,10 @@ def _at_probes(recorded, simulated, names) -> tuple[AtProbe, ...]:
 
 
 def _is_placed(pair, current, dt) -> bool:
-    """Whether there are spikes, and where the current moves, so that the same cell would have them at the same times."""
+    """Whether there are spikes, and where the current moves, so that the same cell would have them at the same times. Of a
+    current that is not known this cannot be said."""
+    if current is None:
+        return False
     tops = [np.round(times / dt).astype(int) for times in pair]
     return any(times.size for times in pair) and firing.steady_from(current, dt, tops) is None
 
@@ -191,7 +195,8 @@ def _rms(difference) -> float:
 
 
 def _membrane(recording, simulated, unit) -> tuple[Measure, ...]:
-    return membrane.compared(recording.volts[0, 0], simulated[0, 0], recording.currents[0], recording.dt, unit)
+    current = None if recording.currents is None else recording.currents[0]
+    return membrane.compared(recording.volts[0, 0], simulated[0, 0], current, recording.dt, unit)
 
 
 def _measure_lines(measures):

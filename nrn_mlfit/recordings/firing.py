@@ -8,7 +8,7 @@ other one by one only where the current moves; in a step the first one is, which
 import numpy as np
 
 from nrn_mlfit.recordings import pieces, quality, spike_shapes
-from nrn_mlfit.recordings.membrane import Measure
+from nrn_mlfit.recordings.membrane import NO_CURRENT, Measure
 
 STEADY_MS = 50.0  # a current that holds its level for so long does not place the spikes in it
 FIRST, PEAK, WIDTH = "first spike", "spike peak", "spike width"
@@ -19,7 +19,7 @@ TRACES = ("the recording", "the fitted cell")
 
 def compared(recorded, fitted, currents, dt: float) -> tuple[Measure, ...]:
     """When the first spike comes after the begin of a step, and peak and width (medians over all spikes) of two sets of traces
-    (S, T) in mV under the same currents (S, T) in nA."""
+    (S, T) in mV under the same currents (S, T) in nA, S times None where they are not known."""
     found = [[spike_shapes.spikes(trace, dt) for trace in traces] for traces in (recorded, fitted)]
     peaks, widths = [], []
     for traces, of_all in zip((recorded, fitted), found, strict=True):
@@ -41,7 +41,7 @@ def _first(found, currents, dt) -> Measure:
         if begin is not None:
             one, other = (next((dt * (top - begin) for top in some if top >= begin), None) for some in tops)
             return Measure(FIRST, "ms", one, other, "; ".join(_absent((one, other))))
-    return Measure(FIRST, "ms", None, None, NO_STEP)
+    return Measure(FIRST, "ms", None, None, NO_CURRENT if currents[0] is None else NO_STEP)
 
 
 def _tops(of_all):
@@ -54,7 +54,8 @@ def _absent(late):
 
 def steady_from(current, dt: float, tops) -> int | None:
     """The first sample of the part of a current (T,) that holds one level for 50 ms or more and has more than half of the
-    spikes in it, `tops` (a list of samples for each of two traces); None where there is none."""
+    spikes in it, `tops` (a list of samples for each of two traces); None where there is none, or the
+    current is not known."""
     every = sorted(top for some in tops for top in some)
     for part in pieces.stretches(current, dt) if current is not None else ():
         inside = sum(part.first <= top < part.last for top in every)

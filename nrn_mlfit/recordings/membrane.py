@@ -6,6 +6,7 @@ import numpy as np
 
 from nrn_mlfit.recordings import passive, quality, spike_shapes
 
+NO_CURRENT = "the recording holds no current"
 NO_REST = f"no {quality.FEWEST_MS:g} ms without a spike before the stimulus begins"
 NO_STEP = f"the stimulus has no step of {passive.SHORTEST_MS:g} ms from the level at which it begins"
 NOT_SETTLED = "no such step begins at rest: the membrane has not settled from an earlier change of the current"
@@ -27,10 +28,15 @@ class Measure:
 
 
 def compared(recorded, fitted, current, dt: float, current_unit: str = "nA") -> tuple[Measure, ...]:
-    """Rest, input resistance and time constant of two traces (T,) in mV under one current (T,) in nA.
+    """Rest, input resistance and time constant of two traces (T,) in mV under one current (T,) in nA; None: it is not known.
 
     Both are measured in the same samples, under the same step; the step is one in which both stay passive, if there is one.
     """
+    if current is None:
+        return (
+            Measure("rest", "mV", None, None, NO_CURRENT),
+            *_pair((None, None), (None, None), NO_CURRENT, NO_CURRENT),
+        )
     tops = [[spike.top for spike in spike_shapes.spikes(trace, dt)] for trace in (recorded, fitted)]
     measured = _of_step((recorded, fitted), current, dt, tops, current_unit)
     return (_rest((recorded, fitted), current, dt, tops), *measured)

@@ -52,6 +52,20 @@ def test_what_a_stimulus_does_not_tell_is_said():
     assert compared(TIME * 0 - 70, TIME * 0 - 70, unit="").membrane[1].why == "the current has no unit"
 
 
+def test_without_a_current_what_hangs_on_one_is_not_measured_and_not_judged():
+    """Voltages, counts and shapes are compared all the same. The times of spikes repeat in a moving current alone."""
+    found = compared(spiking([200, 300]), spiking([230, 350]), None)
+    assert [(m.recorded, m.fitted) for m in (found.firing[0], *found.membrane)] == [(None, None)] * 4
+    why = "the recording holds no current"
+    assert found.lines()[-1] == f"rest and input resistance and time constant not measured: {why}"
+    assert f"first spike not measured: {why}" in found.lines()
+    assert (found.coincidence, found.disagreements) == (approx(0, abs=0.02), ())
+    peak = found.firing[1]
+    assert (peak.recorded, peak.fitted) == approx((30, 30)) and found.spikes_simulated == 2
+    silent = compared(spiking([200, 300]), spiking([]), None)
+    assert silent.disagreements == ("the fitted cell has none, the recording has 2 spikes",)
+
+
 def test_a_fitted_cell_that_spikes_in_the_step_has_no_resistance():
     found = compared(membrane(150, 20, -70), np.maximum(membrane(150, 20, -70), spiking([400])))
     _, ohms, tau = found.membrane
