@@ -29,14 +29,23 @@ def offered(kind: str, taken: Collection[str]) -> dict[str, Offer]:
         told = _doubled(kind, entry, taken, found)
         if not told:
             try:
-                found[entry.name] = Offer(Path(entry.load()), _package(entry))
-            except Exception as error:
+                found[entry.name] = Offer(_path(entry), _package(entry))
+            except (Exception, SystemExit) as error:  # a script may call sys.exit() when it is imported
+                why = f"it ends Python (sys.exit({error}))" if isinstance(error, SystemExit) else error
                 told = (
-                    f"{kind} {entry.name} of the package {_package(entry)} does not load: {error}; mend or uninstall it"
+                    f"{kind} {entry.name} of the package {_package(entry)} does not load: {why}; mend or uninstall it"
                 )
         if told:
             warnings.warn(told, stacklevel=3)
     return found
+
+
+def _path(entry: EntryPoint) -> Path:
+    """What an entry point names; a relative path would be another file in each working folder."""
+    path = Path(entry.load())
+    if not path.is_absolute():
+        raise ValueError(f"the path {path} is relative, and is to be made of the package's __file__")
+    return path
 
 
 def _doubled(kind, entry, taken, found) -> str:

@@ -104,6 +104,31 @@ def test_a_shipped_name_stays_and_a_broken_package_hides_nothing(run, tmp_path):
     assert "(-e NAME): ball_two_sticks, " in done.stdout and "morris_lecar_cells (-e NAME)" in done.stdout
 
 
+def test_a_package_that_ends_python_ends_no_command(run, tmp_path):
+    others(tmp_path / "a", "leaver", "leaving_lab", value="leaving:CELL")
+    (tmp_path / "a" / "leaving.py").write_text("import sys\nsys.exit('usage: leaving FILE')\n")
+    done = run("cells", sites=[tmp_path / "a"])
+    assert done.returncode == 0 and "\nmorris_lecar " in done.stdout
+    assert (
+        "cell leaver of the package leaving_lab does not load: it ends Python (sys.exit(usage: leaving FILE)); mend or "
+        "uninstall it"
+    ) in done.stderr
+
+
+def test_a_relative_path_is_not_taken_from_the_working_folder(run, tmp_path, monkeypatch):
+    others(tmp_path / "a", "near", "near_lab", value="near:CELL")
+    (tmp_path / "a" / "near.py").write_text("CELL = 'near/cell.yaml'\n")
+    (tmp_path / "near").mkdir()
+    (tmp_path / "near" / "cell.yaml").write_text((cells.shipped_folder("hoc") / "mainen.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    done = run("cells", sites=[tmp_path / "a"])
+    assert done.returncode == 0 and "\nnear " not in done.stdout and "\nmorris_lecar " in done.stdout
+    assert (
+        "cell near of the package near_lab does not load: the path near/cell.yaml is relative, and is to be made of the "
+        "package's __file__; mend or uninstall it"
+    ) in done.stderr
+
+
 def test_two_packages_that_load_share_no_name(monkeypatch, recwarn):
     """Whatever order the packages are found in, the first by the alphabet has the name."""
     from importlib.metadata import EntryPoint
