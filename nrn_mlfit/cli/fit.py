@@ -18,8 +18,8 @@ SPAN = f"{NUMBER}(-{NUMBER})?"
     "-e",
     "--ensemble",
     type=any_path,
-    help="Folder of a trained ensemble, or the name of one that comes with nrn_mlfit (mainen)  [default: one that knows the "
-    "recording's stimulus]",
+    help="Folder of a trained ensemble, or the name of one that comes with nrn_mlfit (mainen) or with another package  [default: "
+    "one that knows the recording's stimulus]",
 )
 @click.option("-o", "--output", type=any_path, required=True, help="New folder for the fit.")
 @click.option(
@@ -54,9 +54,10 @@ def fit(recording, ensemble, output, sweep, one_cell, stimulus, train, cell, ref
     where it stopped by the same command.
 
     Without -e an ensemble is looked for that knows the stimulus. Of several the cell decides: mainen_wide, then the others that
-    come with nrn_mlfit, point cells last, then your own (--cell takes one of them only). Of one cell it is the latest made here
-    by --train, then that which comes with nrn_mlfit. The one that is taken is named, and so are the others. Where none knows the
-    stimulus, the commands that make one are said, with the time they take on this machine.
+    come with nrn_mlfit, point cells last, then your own and those of other packages (--cell takes one of them only). Of one cell
+    it is the latest made here by --train, then that which comes with nrn_mlfit or another package, by name. The one that is taken
+    is named, and so are the others. Where none knows the stimulus, the commands that make one are said, with the time they take
+    on this machine.
 
     The ensemble's answer is the mean over all cells that could have given the trace, and need not be one of them. --refine
     simulates cells around it and gives the values of that whose trace comes nearest; intervals and verdict stay the ensemble's.

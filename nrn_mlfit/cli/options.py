@@ -20,7 +20,7 @@ ensemble_option = click.option(
     "--ensemble",
     type=any_path,
     required=True,
-    help="Folder of a trained ensemble, or the name of one that comes with nrn_mlfit (mainen).",
+    help="Folder of a trained ensemble, or the name of one that comes with nrn_mlfit (mainen) or with another package.",
 )
 pictures_option = click.option(
     "--pictures",

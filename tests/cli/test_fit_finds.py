@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -170,3 +171,30 @@ def test_where_none_can_be_made(tmp_path, held, words, sentence):
     done = run("fit", tmp_path / "a.npz", "-o", tmp_path / "fit", *words)
     assert str(done.exception) == sentence
     assert not (tmp_path / "fit").exists()
+
+
+def test_the_help_tells_of_ensembles_of_other_packages_and_when_they_are_chosen():
+    told = " ".join(run("fit", "--help").output.split())
+    assert "the name of one that comes with nrn_mlfit (mainen) or with another package" in told
+    assert "point cells last, then your own and those of other packages" in told
+    assert "the latest made here by --train, then that which comes with nrn_mlfit or another package, by name" in told
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("mine", True, "morris_lecar"), ("morris_lecar", False, "morris_lecar")),
+        (("izhikevich", False, "izhikevich"), ("a_name", False, "morris_lecar")),
+        (("a_name", False, "mainen"), ("mainen", False, "mainen")),
+        (("mainen_wide", False, "mainen_wide"), ("mine", True, "mainen")),
+    ],
+)
+def test_the_order_is_that_of_the_help(first, second, tmp_path):
+    known = []
+    for name, made, cell in (second, first):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "ensemble.json").write_text("{}")
+        known.append(
+            serving.Known(tmp_path / name, SimpleNamespace(cell=cell), made, name, "" if made else "a_package")
+        )
+    assert [one.name for one in sorted(known, key=serving._rank)] == [first[0], second[0]]

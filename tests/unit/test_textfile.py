@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,12 @@ def yaml_of(tmp_path):
 @pytest.mark.parametrize("text", ["1e-4", "1E-4", ".1e-3", "1.e-4", "0.0001", "+1e-4", "1.0e-04"])
 def test_a_number_is_a_number_however_people_write_it(yaml_of, text):
     assert yaml_of(f"low: {text}") == {"low": 1e-4}
+
+
+def test_what_the_docs_call_one_number_is_one(yaml_of):
+    docs = Path(__file__).parents[2] / "docs" / "cell_files.md"
+    (line,) = (line for line in docs.read_text().splitlines() if line.endswith(" are one number."))
+    assert [yaml_of(f"low: {text}") for text in re.findall("`(.+?)`", line)] == [{"low": 0.001}] * 3
 
 
 @pytest.mark.parametrize("text", ["e-4", "1e", "1e-4x", "soma1e4", "'1e-4'"])
