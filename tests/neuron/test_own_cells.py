@@ -51,15 +51,23 @@ def trace(tmp_path):
     return run
 
 
+@pytest.fixture
+def without_tables():
+    """NEURON's hh without its tables, which are off by 1e-4; a setting of the whole process."""
+    hoc().usetable_hh = 0
+    yield
+    hoc().usetable_hh = 1
+
+
+@pytest.mark.usefixtures("without_tables")
 def test_the_squid_axon_is_that_of_neuron(trace):
-    """NEURON's own hh has the same equations; its tables are turned off, as they are off by 1e-4."""
+    """NEURON's own hh has the same equations."""
     h, own = hoc(), trace("squid", 0.036)
     section = h.Section(name="axon")
     section.L, section.diam, section.cm = 100, 500, 1
     section.insert("hh")
     section(0.5).hh.gl, section(0.5).hh.el = 0.0003, -54.387
     section.ena, section.ek = 50, -77
-    h.usetable_hh = 0
     clamp, volts = h.IClamp(section(0.5)), h.Vector().record(section(0.5)._ref_v)
     step = stimuli.make({"kind": "step", "scale": 12, "delay": 20, "duration": 50, "total": 80, "dt": 0.02})
     clamp.dur = 1e9
@@ -69,7 +77,6 @@ def test_the_squid_axon_is_that_of_neuron(trace):
         h.finitialize(-65)
         while h.t < 79.97:
             h.fadvance()
-    h.usetable_hh = 1
     assert np.abs(volts.as_numpy()[: own.size] - own[: volts.size()]).max() < 1e-6
     assert spike_times(own, 0.02).size == 3
 
