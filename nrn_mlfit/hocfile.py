@@ -1,5 +1,6 @@
 """HOC files as text: the templates that one defines, the files that it reads, and a copy that has what cell files need."""
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,16 +41,33 @@ def template_in(path: Path, wanted: str | None = None) -> str:
 
 
 def files_read(path: Path) -> list[Path]:
-    """The files in a HOC file's folder that it names in quotes, and that those name which are HOC files: what it may read."""
+    """The files in a HOC file's folder that it names in quotes, and that those name which are HOC files: what it may read.
+
+    Raises CellError for one outside of that folder, or with its full path: a copy of the cell would not have it.
+    """
     found: list[Path] = []
     top, todo = path.resolve().parent, [path.resolve()]
     while todo:
-        for name in re.findall(r'"([^"\n]+)"', code_of(todo.pop())):
-            other = (top / name).resolve()
-            if other.is_relative_to(top) and other.is_file() and other not in (path.resolve(), *found):
-                found.append(other)
-                todo += [other] if other.suffix == ".hoc" else []
+        reader = todo.pop()
+        for name in re.findall(r'"([^"\n]+)"', code_of(reader)):
+            for other in _named(top, reader, name):
+                if other not in (path.resolve(), *found):
+                    found.append(other)
+                    todo += [other] if other.suffix == ".hoc" else []
     return found
+
+
+def _named(top, reader, name) -> list[Path]:
+    """The files in the folder `top` that a word in quotes may mean: NEURON seeks there, or beside the file that it reads."""
+    there = dict.fromkeys(Path(os.path.normpath(base / name)) for base in (top, reader.parent))
+    files = [other for other in there if os.path.isfile(other)]  # not Path.is_file, which raises for a long text
+    inside = [other for other in files if other.is_relative_to(top)]
+    if files and (not inside or os.path.isabs(name)):
+        raise CellError(
+            f'{reader}: names the file "{name}", which a copy of its folder would not have; put it beside {reader.name} and '
+            f'write "{Path(name).name}" there'
+        )
+    return inside
 
 
 def renamed(text: str, template: str, name: str) -> str:

@@ -71,7 +71,7 @@ def begin(
     """
     folders.check_free(folder)
     name = cells.name_for(folder)
-    with folders.whole(folder.absolute()) as fresh:
+    with folders.whole(folder.absolute()) as fresh, folders.named_as(fresh, source.hoc.parent):
         found, added = _opened(source, fresh, report)
         draft = Draft(
             name,

@@ -204,12 +204,11 @@ def _resistances(fresh, path, source, model) -> tuple[float, int, float]:
     if place(model.inject).kind != "site":
         return 0.0, 0, 0.0
     try:
-        megohm, segments = resistance.ask(fresh)
+        with folders.named_as(fresh.parent, path.parent):
+            megohm, segments = resistance.ask(fresh)
         return megohm, segments, resistance.ask(path)[0]
     except apart.Broken as said:
         raise MorphologyError(f"{source}: NEURON cannot build {model.name} on it ({said}); look at the file") from None
-    except CellError as error:  # it names a folder that will not be there
-        raise type(error)(str(error).replace(str(fresh.parent), str(path.parent))) from None
 
 
 def _rounded(value: float) -> float:

@@ -269,6 +269,16 @@ def test_a_template_without_sections(tmp_path):
     assert refused(tmp_path, templates("Mine", body="public x\nproc init() { x = 3 }")) == text
 
 
+def test_an_error_in_the_copy_names_the_file_that_one_has(tmp_path):
+    """The copy, which gets lists, is opened in a folder that is not there any more when the sentence is read."""
+    (tmp_path / "sizes.txt").write_text("20")
+    reads = 'sprint(name, "%s.txt", "sizes") f = new File() if (!f.ropen(name)) { execerror("no sizes", "") }'
+    body = f"public soma\ncreate soma\nobjref f\nstrdef name\nproc init() {{ {reads} soma insert hh }}"
+    assert refused(tmp_path, templates("Mine", body=body)) == (
+        "mine.hoc: template Mine does not build in NEURON (hocobj_call error: hoc_execerror: no sizes )"
+    )
+
+
 def test_a_folder_that_is_taken(tmp_path):
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "kept").write_text("")

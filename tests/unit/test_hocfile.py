@@ -41,11 +41,36 @@ def test_what_a_file_reads_from_its_folder_and_what_that_reads(path):
     assert [str(p.relative_to(path.parent)) for p in found] == ["parts.hoc", "sub/more.hoc", "cell.swc"]
 
 
-def test_a_file_outside_of_the_folder_is_not_taken(path):
-    outside = path.parent.parent / "outside.hoc"
-    outside.write_text("")
-    path.write_text(TEXT.replace("parts.hoc", "../outside.hoc").replace("http", str(outside)))
+@pytest.mark.parametrize("name", ["../swc/cell.swc", "{outside}/cell.swc", "{inside}/cell.swc"])
+def test_a_file_that_would_not_go_along_is_refused(tmp_path, name):
+    """One outside of the folder, and one inside that is called by its full path."""
+    for folder in ("swc", "mine"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "cell.swc").write_text("1 1 0 0 0 1 -1\n")
+    name = name.format(outside=tmp_path / "swc", inside=tmp_path / "mine")
+    path = tmp_path / "mine" / "tree.hoc"
+    path.write_text(TEXT.replace("parts.hoc", name))
+    with pytest.raises(CellError) as error:
+        hocfile.files_read(path)
+    assert str(error.value) == (
+        f'{path}: names the file "{name}", which a copy of its folder would not have; put it beside tree.hoc and write '
+        '"cell.swc" there'
+    )
+
+
+def test_what_is_no_file_is_not_one(path):
+    path.write_text(TEXT.replace("http", f"../{'x' * 5000}").replace("parts.hoc", str(path.parent)))
     assert hocfile.files_read(path) == []
+
+
+def test_a_file_is_sought_beside_the_one_that_reads_it_too(path):
+    (path.parent / "sub").mkdir()
+    (path.parent / "parts.hoc").write_text('xopen("sub/more.hoc")\n')
+    (path.parent / "sub" / "more.hoc").write_text('f = "../cell.swc" g = "near.swc"\n')
+    for name in ("cell.swc", "sub/near.swc"):
+        (path.parent / name).write_text("")
+    found = hocfile.files_read(path)
+    assert [str(p.relative_to(path.parent)) for p in found] == ["parts.hoc", "sub/more.hoc", "cell.swc", "sub/near.swc"]
 
 
 def test_what_is_hidden_is_made_public():
