@@ -17,6 +17,7 @@ RANGES = (
     "that is over a decade, so it is drawn in its logarithm; capacitance from half to twice. Each line ends with NEURON's unit",
     "and the value that the template has now. Narrow what you know, or hold it: fixed: {NAME: VALUE}.",
 )
+LEFT_OUT = "In no parameter, as the SectionLists that have it overlap (make a list of them alone)"
 WIDTH = 118  # of a comment
 
 
@@ -94,6 +95,8 @@ class Draft:
         yield from self._more()
 
     def _more(self) -> Iterator[str]:
+        if self.proposal.left_out:
+            yield from _wrapped(f"{LEFT_OUT}: {'; '.join(self.proposal.left_out)}")
         if self.proposal.spare:
             yield "  # Not drawn. Take out the # of what may differ between your recordings:"
             yield from _aligned(self.proposal.spare, "  # ")

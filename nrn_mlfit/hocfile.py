@@ -90,17 +90,20 @@ def made_public(text: str, template: str, names: Iterable[str]) -> str:
 def with_lists(text: str, template: str, sections: Iterable[str], lacking: Iterable[str]) -> str:
     """The text of a HOC file whose template has public SectionLists of its `sections` (soma, dend[0], dend[1], ...).
 
-    `all`, and one for each name of those that are `lacking` one. They are filled in a new init(), which first does what
-    init() did.
+    `all`, and one for each name of those that are `lacking` one, of these alone. They are filled in a new init(), which
+    first does what init() did.
     """
     before, body, after = _body(text, template)
-    sizes, wanted = _sizes(sections), _sizes(lacking)
+    sizes, wanted = _sizes(sections), _by_name(lacking)
     names = {name: _free(_region(name, sizes), body) for name in wanted}
     everything = _free("all", body)
     lists = list(dict.fromkeys([everything, *names.values()]))
     body, count = re.subn(r"\bproc(\s+)init(\s*)\(", r"proc\1built_before_lists\2(", body)
     fill = [f"    {name} = new SectionList()" for name in lists]
-    fill += [_appended(n, size, *dict.fromkeys([everything, names.get(n, everything)])) for n, size in sizes.items()]
+    for name, size in sizes.items():
+        is_whole = len(wanted.get(name, ())) == max(size, 1)
+        fill.append(_appended(name, size, everything, *([names[name]] if is_whole else [])))
+        fill += [f"    {one} {{ {names[name]}.append() }}" for one in wanted.get(name, ()) if not is_whole]
     called = ["    built_before_lists()"] if count else []
     init = "\n".join([f"{MARK}.", "proc init() { local i", *called, *fill, "}", "", ""])
     head = f"{MARK}: SectionLists, which a cell file names.\npublic {', '.join(lists)}\nobjref {', '.join(lists)}\n"
@@ -113,6 +116,13 @@ def _body(text, template) -> tuple[str, str, str]:
     if not found:
         raise CellError(f"template {template}: has no `endtemplate {template}` on a line of its own; write it there")
     return found[1], found[2], found[3]
+
+
+def _by_name(sections) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for section in sections:
+        found.setdefault(section.partition("[")[0], []).append(section)
+    return found
 
 
 def _sizes(sections) -> dict[str, int]:

@@ -94,6 +94,8 @@ def _told(begun):
     yield "                {:g} mV, {}".format(*draft.v_init)
     yield from table([("variable", "unit", "now", "sections"), *celltext.listed(found)])
     yield f"parameters: {', '.join(one.parameter.name for one in drawn)}"
+    if draft.proposal.left_out:
+        yield f"{celltext.LEFT_OUT}: {'; '.join(draft.proposal.left_out)}"
     yield f"stimulus: reset_chirp, scale {draft.look.scale:g} nA, reset {draft.look.reset:g}: {draft.look.told}"
     if draft.look.is_silent:
         yield "no set spikes: for a passive cell that is as it should be, else look at its channels, ranges and temperature"

@@ -98,6 +98,19 @@ def test_lists_are_filled_after_what_init_did():
     ]
 
 
+def test_a_list_of_ours_has_only_sections_that_lack_one():
+    text = hocfile.with_lists(TEXT, "Tree", ["soma", "dend[0]", "dend[1]"], ["soma", "dend[1]"])
+    body = text.partition("proc init()")[2].partition("endtemplate")[0].split("\n")
+    assert [line.strip() for line in body[2:-3]] == [
+        "all = new SectionList()",
+        "somatic = new SectionList()",
+        "dendritic = new SectionList()",
+        "soma { all.append() somatic.append() }",
+        "for i = 0, 1 dend[i] { all.append() }",
+        "dend[1] { dendritic.append() }",
+    ]
+
+
 def test_a_name_that_is_taken_is_not_taken_again():
     taken = TEXT.replace("objref mine", "objref mine, all")
     assert "objref all_sections, somatic\n" in hocfile.with_lists(taken, "Tree", ["soma"], ["soma"])

@@ -2,12 +2,18 @@
 
 import itertools
 import math
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nrn_mlfit import celltext, textfile
 from nrn_mlfit.errors import CellError
-from nrn_mlfit.proposal import cover, kind_of, propose
+from nrn_mlfit.proposal import cover, kind_of, propose, uncovered
 from nrn_mlfit.simulator.inventory import Inventory, PointQuantity, Quantity
 from nrn_mlfit.strength import Look, choose, is_passive
 
@@ -98,6 +104,72 @@ def test_no_section_is_set_twice_and_none_that_has_something_is_left_out(by_regi
         chosen = [set(LISTS[name]) & set(values) for name in names(found, by_region)]
         assert sum(map(len, chosen)) == len(set().union(*chosen))
         assert {name for name, value in values.items() if value} <= set().union(*chosen)
+
+
+TREE = {
+    "all": ("soma", "dend[0]", "trunk", "oblique", "tuft"),
+    "apical": ("trunk", "oblique", "tuft"),
+    "tuft": ("tuft",),
+    "basal": ("dend[0]",),
+}
+
+
+def tree(values, lists=TREE):
+    """An inventory of a cell with an apical tree, and its one quantity."""
+    found = quantity("gbar_ih", "S/cm2", values)
+    return replace(inventory(found, lists=lists), sections=dict.fromkeys(TREE["all"], 1)), found
+
+
+def test_a_list_inside_of_another_does_not_push_it_out():
+    """A gradient along an apical tree whose tuft has a list of its own."""
+    apical = {"trunk": (1.0, 2.0), "oblique": (2.0, 3.0), "tuft": (3.0, 4.0)}
+    assert [name for name, _ in cover(*tree(apical | {"dend[0]": 1.0}), True)] == ["apical", "basal"]
+    whole = tree(apical | {"dend[0]": 1.0, "soma": 1.0})
+    assert cover(*whole, True) == [("all", (1.0, 4.0))]  # nothing else holds the soma
+    assert [one.parameter.sets for one in propose(whole[0]).drawn] == [("gbar_ih.all*",)]
+
+
+def test_what_no_list_holds_beside_the_others_is_said(tmp_path):
+    lists = {"proximal": ("soma", "trunk"), "apical": ("trunk", "oblique", "tuft")}
+    found, one = tree(dict.fromkeys(("soma", "trunk", "oblique", "tuft", "dend[0]"), 1.0), lists)
+    proposal = propose(found)
+    assert [name for name, _ in cover(found, one, True)] == ["apical"]
+    assert proposal.left_out == ("gbar_ih in soma, dend[0]",)
+    text = celltext.Draft("t", Path("t.hoc"), (), False, "t.hoc", found, proposal, look(0.25)).text()
+    told = "# In no parameter, as the SectionLists that have it overlap (make a list of them alone): gbar_ih in soma, dend[0]"
+    assert told in text.splitlines()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    lists=st.dictionaries(st.sampled_from("abcdef"), st.sets(st.sampled_from(SECTIONS), min_size=1), max_size=6),
+    values=st.dictionaries(st.sampled_from(SECTIONS), st.sampled_from([0, 1, 2, (1, 2)]), min_size=1),
+    by_region=st.booleans(),
+)
+def test_every_section_is_in_one_parameter_whenever_the_lists_allow_it(lists, values, by_region):
+    found = quantity("gbar_na", "pS/um2", values)
+    cell = inventory(found, lists={name: tuple(held) for name, held in lists.items()})
+    needed = {name for name, value in values.items() if value}
+    chosen = [name for name, _ in cover(cell, found, by_region)]
+    times = Counter(section for name in chosen for section in lists[name] & set(values))
+    assert all(count == 1 for count in times.values())
+    assert set(uncovered(cell, found, chosen)) == needed - set(times)
+    some = (itertools.combinations(lists, n) for n in range(len(lists) + 1))
+    held = [Counter(s for name in names for s in lists[name] & set(values)) for names in itertools.chain(*some)]
+    reachable = needed & set().union(*lists.values())
+    if any(reachable <= set(one) and set(one.values()) <= {1} for one in held):
+        assert reachable <= set(times)
+
+
+def test_many_lists_that_overlap_take_no_time():
+    names = [f"dend[{k}]" for k in range(60)]
+    lists = {f"pair{k}": tuple(names[k : k + 2]) for k in range(59)} | {n[:4] + n[5:-1]: (n,) for n in names}
+    found = quantity("gbar_na", "pS/um2", dict.fromkeys(names, 1))
+    cell = replace(inventory(found, lists=lists), sections=dict.fromkeys(names, 1))
+    began = time.monotonic()
+    chosen = [name for name, _ in cover(cell, found, True)]
+    assert Counter(s for name in chosen for s in lists[name]) == dict.fromkeys(names, 1)
+    assert time.monotonic() - began < 20
 
 
 def test_ranges_and_which_of_them_are_logarithmic():
