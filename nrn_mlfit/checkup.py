@@ -13,8 +13,9 @@ from nrn_mlfit.candidates import Candidate
 from nrn_mlfit.cells import CellModel
 from nrn_mlfit.doctor import NOTE, OK, PROBLEM, Line
 from nrn_mlfit.information import Information
+from nrn_mlfit.places import place
 from nrn_mlfit.shards import Status
-from nrn_mlfit.simulator import apart, mechanisms, reach
+from nrn_mlfit.simulator import apart, inventory, mechanisms, reach
 from nrn_mlfit.simulator.batch import Batch
 from nrn_mlfit.simulator.reach import Built, Reach
 from nrn_mlfit.spikes import spike_counts, spike_times
@@ -97,6 +98,9 @@ def check(
     report(f"building {model.name}, and setting each parameter")
     built = apart.ask_of_cell(reach.examine, model)
     _tell_of_the_cell(notes, model, built)
+    if built.sections > 1 and (loose := apart.ask_of_cell(inventory.loose, model)):
+        site = place(next(iter(model.probes.values()))).name
+        notes.add(PROBLEM, "pieces", *inventory.in_pieces(loose, site))
     if all(not each.problem for each in built.reaches):
         with Batch(model, report=report) as batch:
             good = _random_sets(notes, model, batch, sets, report)

@@ -79,6 +79,7 @@ def _from_template(hoc, template, mod, celsius, output):
 def _told(begun):
     from nrn_mlfit import celltext
     from nrn_mlfit.progress import counted
+    from nrn_mlfit.simulator.inventory import in_pieces
     from nrn_mlfit.strength import FEWEST, HIGHEST_MV, LOWEST_MV, MOST
 
     draft = begun.draft
@@ -90,6 +91,8 @@ def _told(begun):
         yield f"  points        {', '.join(f'{name} ({kind})' for name, kind in found.processes.items())}"
     if found.strangers:
         yield f"  besides       {counted(found.strangers, 'section')} outside of the cell; let HOC only define the template"
+    if found.loose:
+        yield f"  in pieces     {'; '.join(in_pieces(found.loose, found.site))}"
     yield "  conditions    {:g} degC, {}".format(*draft.celsius)
     yield "                {:g} mV, {}".format(*draft.v_init)
     yield from table([("variable", "unit", "now", "sections"), *celltext.listed(found)])

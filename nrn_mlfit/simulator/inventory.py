@@ -1,16 +1,17 @@
 """What a template builds: sections, SectionLists, point processes, and every quantity with NEURON's unit and its values."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nrn_mlfit.cells import CellModel
-from nrn_mlfit.places import SECTION_VARIABLES
+from nrn_mlfit.places import SECTION_VARIABLES, place
 from nrn_mlfit.simulator.door import hoc
-from nrn_mlfit.simulator.session import build_cell
+from nrn_mlfit.simulator.session import build_cell, segment
 from nrn_mlfit.simulator.structure import point_processes, sections_of
 
+FEW = 4  # sections that are named
 PARAMETERS = 1  # of MechanismStandard: the PARAMETER block
 Readout = dict[tuple[str, str], tuple[float, ...]]
 
@@ -47,7 +48,7 @@ class Inventory:
     `sections` maps the name of each, as in `dend[3]`, to its number of segments, and `public` are those that a cell file can
     name; `lists` are the public SectionLists; `processes` maps the name of a public point process to its class, and `points`
     are their numbers. `celsius`, `v_init` and `dt` are NEURON's once the cell is built. `strangers`: how many sections the HOC
-    file has made besides.
+    file has made besides. `loose`: sections that are not connected to the `site`.
     """
 
     template: str
@@ -62,6 +63,7 @@ class Inventory:
     v_init: float
     dt: float
     strangers: int
+    loose: tuple[str, ...] = ()
 
     @property
     def segments(self) -> int:
@@ -91,7 +93,7 @@ def take(model: CellModel) -> Inventory:
     own = sections_of(cell)
     names = {section: name_in(cell, section) for section in own}
     members = _members(cell)
-    return Inventory(
+    found = Inventory(
         template=model.template,
         sections={names[section]: section.nseg for section in own},
         root=next((names[s] for s in own if s.parentseg() is None), ""),
@@ -108,6 +110,24 @@ def take(model: CellModel) -> Inventory:
         v_init=float(h.v_init),
         dt=float(h.dt),
         strangers=sum(1 for section in h.allsec() if section not in names),
+    )
+    return replace(found, loose=_loose(cell, next((s for s in own if names[s] == found.site), None)))
+
+
+def loose(model: CellModel) -> tuple[str, ...]:
+    """The sections of a cell that are not connected to where its first probe records; none of a probe in a point process."""
+    cell, first = build_cell(model), place(next(iter(model.probes.values())))
+    return _loose(cell, segment(cell, first).sec) if first.kind == "site" else ()
+
+
+def in_pieces(sections: Sequence[str], site: str) -> tuple[str, str]:
+    """What is wrong with sections that are not connected to the section `site`, and what to do."""
+    few = ", ".join(sections[:FEW]) + f" and {len(sections) - FEW} more" * (len(sections) > FEW)
+    verb, todo = ("is", "it") if len(sections) == 1 else ("are", "them")
+    example = f"as in `connect {sections[0]}(0), {site}(1)`"
+    return (
+        f"{few} {verb} not connected to {site}",
+        f"connect {todo} in the template, {example}: no current flows there now",
     )
 
 
@@ -165,6 +185,11 @@ def _numbers(name, process) -> Iterator[PointQuantity]:
     for variable in _of_mechanism(_class(process)):
         unit = hoc().units(f"{_class(process)}.{variable}")
         yield PointQuantity(f"{variable}@{name}", unit, float(getattr(process, variable)))
+
+
+def _loose(cell, site) -> tuple[str, ...]:
+    tree = site.wholetree() if site is not None else sections_of(cell)
+    return tuple(name_in(cell, section) for section in sections_of(cell) if section not in tree)
 
 
 def _class(process) -> str:

@@ -47,8 +47,8 @@ SOUND = """\
 def check(tmp_path):
     """Run the command on a cell with some parameters: (exit code, lines on stdout)."""
 
-    def run(parameters, *options, sets=8, points=0, file=FILE):
-        (tmp_path / "checked.hoc").write_text(HOC)
+    def run(parameters, *options, sets=8, points=0, file=FILE, hoc=HOC):
+        (tmp_path / "checked.hoc").write_text(hoc)
         (tmp_path / "checked.yaml").write_text(file + parameters)
         words = ["cells", "check", tmp_path / "checked.yaml", "-n", sets, "--points", points, *options]
         done = CliRunner().invoke(cli, list(map(str, words)))
@@ -155,6 +155,14 @@ def test_a_procedure_that_does_something_else_each_time(check):
     assert changes(lines)[0] == (
         "make each procedure give the same cell whatever was set before: set values, do not multiply them"
     )
+
+
+def test_a_section_that_hangs_on_nothing_is_named(check):
+    """The commonest slip of a template that is written by hand: no `connect`."""
+    code, lines = check(SOUND, hoc=HOC.replace("    connect dend(0), soma(1)\n", ""), sets=2)
+    assert code == 2 and told(lines, name="pieces") == ["dend is not connected to soma"]
+    todo = "connect it in the template, as in `connect dend(0), soma(1)`: no current flows there now"
+    assert changes(lines)[0] == todo
 
 
 def test_sets_that_fail_make_a_cell_unsound(check):

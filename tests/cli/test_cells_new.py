@@ -285,6 +285,17 @@ def test_a_folder_that_is_taken(tmp_path):
     assert refused(tmp_path, BALL) == "made: already there and not empty; name a new folder with -o"
 
 
+def test_sections_that_hang_on_nothing_are_named(tmp_path):
+    text = BALL.replace("NewBall", "Torn").replace("create soma", "create soma, dend[6]")
+    (tmp_path / "torn.hoc").write_text(text.replace("soma {", "for i = 0, 5 dend[i] insert pas\n    soma {"))
+    lines = run(tmp_path / "torn.hoc", "-o", tmp_path / "made")
+    told = (
+        "  in pieces     dend[0], dend[1], dend[2], dend[3] and 2 more are not connected to soma; connect them in the template, "
+        "as in `connect dend[0](0), soma(1)`: no current flows there now"
+    )
+    assert told in lines
+
+
 def test_a_passive_cell_gets_a_cell_file_and_a_word(tmp_path):
     """By Ohm's law its voltage follows the current, and no reset drives it lower than a cell can be."""
     text = BALL.replace("NewBall", "Still").replace("insert hh", "insert pas e_pas = -72 g_pas = 1e-4")
