@@ -43,10 +43,29 @@ class Draft:
         return ", ".join(f"{name} ({len(sections)})" for name, sections in self.found.lists.items())
 
     @property
+    def probe(self) -> tuple[str, str]:
+        """What is recorded: its name and its place."""
+        if own := self.proposal.own:
+            return own.voltage, f"{own.voltage}@{own.process}"
+        return self.found.site.split("[")[0], f"{self.found.site}(0.5)"
+
+    @property
+    def inject(self) -> str:
+        """Where the stimulus goes in."""
+        own = self.proposal.own
+        return f"{own.current}@{own.process}" if own else f"{self.found.site}(0.5)"
+
+    @property
+    def current_unit(self) -> str:
+        return f"the unit of {self.inject}" if self.proposal.own else "nA"
+
+    @property
     def v_init(self) -> tuple[float, str]:
         """Where runs start, in mV, and why there."""
         if self.found.v_init != NEURONS["v_init"]:
             return self.found.v_init, "as the HOC file sets it"
+        if self.proposal.own:
+            return self.found.v_init, f"of the section, which only carries {self.proposal.own.process}"
         if self.rest is not None:
             return round(self.rest, 1), "where the template's cell rests without a current"
         rest = next((q for q in self.found.quantities if q.variable == "e_pas"), None)
@@ -84,9 +103,11 @@ class Draft:
         yield "celsius: {:g}  # degC; {}".format(*self.celsius)
         yield "v_init: {:g}  # mV; {}".format(*self.v_init)
         yield f"dt: {min(DT_MS, self.found.dt):g}  # ms, the longest step; cells check says whether half of it gives other spikes"
-        yield f'probes: {{{self.found.site.split("[")[0]}: "{self.found.site}(0.5)"}}'
-        yield f'inject: "{self.found.site}(0.5)"'
-        yield from _stimulus(self.look)
+        yield 'probes: {{{}: "{}"}}'.format(*self.probe)
+        yield f'inject: "{self.inject}"'
+        yield from _stimulus(self.look, self.current_unit)
+        if self.proposal.own:
+            yield f"# current_gain: 1  # what 1 nA is in {self.current_unit}: for stimuli from files, which are in nA"
         yield ""
         yield from _wrapped(f"SectionLists (sections in them): {self.lists}")
         yield from (f"# {line}" for line in RANGES)
@@ -104,7 +125,7 @@ class Draft:
             yield from _wrapped(
                 f"Constants of the mechanisms, which are not proposed: {', '.join(self.proposal.others)}"
             )
-        if self.found.processes:
+        if self.found.processes and not self.proposal.own:
             yield from _wrapped(
                 f"Point processes: {', '.join(self.found.processes)}; a variable of one can be recorded and driven, too "
                 "(probes: {V: V@NAME}, inject: I@NAME)"
@@ -115,12 +136,13 @@ def _wrapped(text) -> list[str]:
     return [f"# {line}" for line in textwrap.wrap(text, WIDTH, break_on_hyphens=False)]
 
 
-def _stimulus(look: Look | None) -> Iterator[str]:
+def _stimulus(look: Look | None, unit: str) -> Iterator[str]:
     if look is None:
         yield "stimulus: {kind: reset_chirp}"
         return
     yield f"# Reset and chirp (nrn-mlfit stimuli). This scale gives {look.told}."
-    yield f"stimulus: {{kind: reset_chirp, scale: {look.scale:g}, reset: {look.reset:g}}}  # nA; reset is in units of the scale"
+    settings = f"kind: reset_chirp, scale: {look.scale:g}, reset: {look.reset:g}"
+    yield f"stimulus: {{{settings}}}  # {unit}; reset is in units of the scale"
 
 
 def _aligned(proposed: Sequence[Proposed], before: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nrn_mlfit.errors import CellError
 from nrn_mlfit.parameters import Parameter
-from nrn_mlfit.simulator.inventory import Inventory, Quantity
+from nrn_mlfit.simulator.inventory import Inventory, OwnVoltage, Quantity
 
 # Maximal conductances of one type of neuron differ two- to fourfold between animals (Schulz, Goaillard & Marder, Nature
 # Neuroscience 9:356, 2006): half to twice the template's value is a fourfold range.
@@ -34,16 +34,23 @@ class Proposed:
 @dataclass(frozen=True)
 class Proposal:
     """What is drawn, what might be (with a range ready to use), and what else there is, in words; `left_out` are quantities in
-    sections that no list holds which goes with the others, as `gbar_na in dend[2]`."""
+    sections that no list holds which goes with the others, as `gbar_na in dend[2]`. `own`: the point process that is the cell,
+    in sections without a membrane of theirs."""
 
     drawn: tuple[Proposed, ...]
     spare: tuple[Proposed, ...]
     others: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    own: OwnVoltage | None = None
 
 
 def propose(found: Inventory) -> Proposal:
-    """Conductances for each region, leak and capacitance for the whole cell; raises CellError where there is nothing."""
+    """Conductances for each region, leak and capacitance for the whole cell, or the numbers of a point process that is the cell.
+
+    Raises CellError where there is nothing.
+    """
+    if found.own and is_bare(found):
+        return _of_own_voltage(found, found.own)
     drawn: list[Proposed] = []
     spare: list[Proposed] = []
     others: list[str] = []
@@ -67,6 +74,25 @@ def propose(found: Inventory) -> Proposal:
             "its sections to a public SectionList"
         )
     return Proposal(tuple(drawn), tuple(spare), tuple(others), tuple(left_out))
+
+
+def is_bare(found: Inventory) -> bool:
+    """Whether no section has a conductance: then they only carry point processes."""
+    return not any(kind_of(quantity) in ("conductance", "leak") for quantity in found.quantities)
+
+
+def _of_own_voltage(found, own) -> Proposal:
+    """The numbers of the process but for its current and the voltage that it starts with."""
+    given = {f"{name}@{own.process}" for name in (own.voltage, f"{own.voltage}0", own.current)}
+    points = [point for point in found.points if point.value and point.name not in given]
+    mine = [_of_point(point) for point in points if point.name.endswith(f"@{own.process}")]
+    if not mine:
+        raise CellError(
+            f"template {found.template}: no number of the point process {own.process} differs from 0, so that there is nothing "
+            "to fit; set its values in init()"
+        )
+    others = [_of_point(point) for point in points if not point.name.endswith(f"@{own.process}")]
+    return Proposal(tuple(mine), tuple(others), (), own=own)
 
 
 def kind_of(quantity: Quantity) -> str:
@@ -178,9 +204,10 @@ def _proposed(quantity, kind, name, values) -> Proposed:
 
 
 def _of_point(point) -> Proposed:
-    return Proposed(
-        _ranged(point.name, point.value, point.unit, "", (point.name,)), _told(point.unit, f"{point.value:.6g}")
-    )
+    is_potential = plain(point.unit) == "mv" and point.value <= -2 * SHIFT_MV  # others in mV are steps
+    kind = "reversal" if is_potential else ""
+    parameter = _ranged(point.name, point.value, point.unit, kind, (point.name,))
+    return Proposed(parameter, _told(point.unit, f"{point.value:.6g}"))
 
 
 def _told(unit, value) -> str:

@@ -85,7 +85,7 @@ def _told(begun):
     draft = begun.draft
     found, drawn = draft.found, draft.proposal.drawn
     size = f"{counted(len(found.sections), 'section')}, {counted(found.segments, 'segment')}"
-    yield f"{found.template}: {size}, read and driven at {found.site}(0.5)"
+    yield f"{found.template}: {size}, read and driven at {_site(draft)}"
     yield f"  SectionLists  {draft.lists}"
     if found.processes:
         yield f"  points        {', '.join(f'{name} ({kind})' for name, kind in found.processes.items())}"
@@ -99,7 +99,7 @@ def _told(begun):
     yield f"parameters: {', '.join(one.parameter.name for one in drawn)}"
     if draft.proposal.left_out:
         yield f"{celltext.LEFT_OUT}: {'; '.join(draft.proposal.left_out)}"
-    yield f"stimulus: reset_chirp, scale {draft.look.scale:g} nA, reset {draft.look.reset:g}: {draft.look.told}"
+    yield f"stimulus: reset_chirp, scale {draft.look.scale:g} {_unit(draft)}, reset {draft.look.reset:g}: {draft.look.told}"
     if draft.look.is_silent:
         yield "no set spikes: for a passive cell that is as it should be, else look at its channels, ranges and temperature"
     elif not draft.look.is_fine:
@@ -111,3 +111,11 @@ def _told(begun):
         yield f"added to the copy of {draft.hoc}, so that a cell file can name them: {begun.added}"
     yield f"cell file: {begun.folder / draft.name}.yaml; edit it, then"
     yield f"  nrn-mlfit cells check {shlex.quote(str(begun.folder))}"
+
+
+def _site(draft) -> str:
+    return f"{draft.probe[1]}, {draft.inject}" if draft.proposal.own else draft.inject
+
+
+def _unit(draft) -> str:
+    return f"({draft.current_unit})" if draft.proposal.own else "nA"

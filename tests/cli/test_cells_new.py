@@ -311,6 +311,60 @@ def test_a_passive_cell_gets_a_cell_file_and_a_word(tmp_path):
     assert not status.any() and volts.min() > -110 and volts.max() < -20
 
 
+POINT = """\
+NEURON {
+    POINT_PROCESS PointOne
+    RANGE a, VOLTAGE, CURRENT
+    THREADSAFE
+}
+PARAMETER { a = 0.1 (/ms) CURRENT = 0 }
+ASSIGNED { dt (ms) VOLTAGE (mV) }
+INITIAL { VOLTAGE = -60 }
+BREAKPOINT { SOLVE advance }
+PROCEDURE advance() {
+    VOLTAGE = VOLTAGE + dt*(a*(-60 - VOLTAGE) + CURRENT)
+    if (VOLTAGE > 20) { VOLTAGE = -70 }
+}
+"""
+CARRIER = """\
+begintemplate Carrier
+public soma, cell, clamp
+create soma
+objref cell, clamp
+proc init() {
+    soma { L = 10 diam = 10 cell = new PointOne(0.5) clamp = new IClamp(0.5) }
+    clamp.amp = 0.1
+    clamp.dur = 100
+}
+endtemplate Carrier
+"""
+
+
+def carrier(tmp_path, voltage, current):
+    (tmp_path / "mod").mkdir()
+    text = POINT.replace("VOLTAGE", voltage).replace("CURRENT", current)
+    (tmp_path / "mod" / "pointone.mod").write_text(text.replace("PointOne", f"PointOne{voltage}"))
+    return CARRIER.replace("PointOne", f"PointOne{voltage}").replace("Carrier", f"Carrier{voltage}")
+
+
+def test_a_point_cell_is_recorded_and_driven_by_its_own_variables(tmp_path):
+    (tmp_path / "carrier.hoc").write_text(carrier(tmp_path, "Vm", "Iext"))
+    lines = run(tmp_path / "carrier.hoc", "-o", tmp_path / "made")
+    model = cells.load(tmp_path / "made")
+    assert model.probes == {"Vm": "Vm@cell"} and model.inject == "Iext@cell" and model.space.names == ["a@cell"]
+    assert lines[0] == "CarrierVm: 1 section, 1 segment, read and driven at Vm@cell, Iext@cell"
+    volts, status = simulate_sets(model, model.space.to_phys(model.space.draw(99, 0, 16)))
+    assert not status.any() and (spike_counts(volts[:, 0, 0]) > 0).all()
+
+
+def test_a_point_cell_whose_variables_nobody_can_guess_is_refused(tmp_path):
+    assert refused(tmp_path, carrier(tmp_path, "height", "push")) == (
+        "mine.hoc: the sections of Carrierheight have no channels and no spikes, they only carry cell (PointOneheight); write "
+        "a cell file that names its voltage and its current, `probes: {V: VARIABLE@cell}` and `inject: VARIABLE@cell`, as "
+        "docs/cell_files.md shows"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [

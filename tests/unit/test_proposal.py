@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nrn_mlfit import celltext, textfile
 from nrn_mlfit.errors import CellError
 from nrn_mlfit.proposal import cover, kind_of, propose, uncovered
-from nrn_mlfit.simulator.inventory import Inventory, PointQuantity, Quantity
+from nrn_mlfit.simulator.inventory import Inventory, OwnVoltage, PointQuantity, Quantity
 from nrn_mlfit.strength import Look, choose, is_passive
 
 SECTIONS = ("soma", "dend[0]", "dend[1]", "apic", "axon")
@@ -200,7 +200,30 @@ def test_a_point_process_is_proposed_where_the_sections_have_no_channels():
     assert [one.parameter.name for one in propose(inventory(cm, points=[c])).drawn] == ["cm.somatic", "c@cell"]
     with_channels = propose(inventory(cm, channel, points=[c]))
     assert [one.parameter.name for one in with_channels.spare] == ["c@cell"]
-    assert (with_channels.spare[0].parameter.low, with_channels.spare[0].parameter.high) == (-130, -32.5)
+    assert (with_channels.spare[0].parameter.low, with_channels.spare[0].parameter.high) == (-75, -55)
+
+
+def test_a_point_process_with_a_voltage_of_its_own_is_the_cell():
+    values = {"a": 0.02, "c": -65.0, "V0": -70.0, "I": 0.1}
+    points = [PointQuantity(f"{name}@cell", "", value) for name, value in values.items()]
+    other = PointQuantity("tau@other", "ms", 2.0)
+    found = inventory(quantity("cm", "uF/cm2", {"soma": 1}, ""), points=[*points, other])
+    found = replace(found, own=OwnVoltage("cell", "V", "I"))
+    proposal = propose(found)
+    assert [one.parameter.name for one in proposal.drawn] == ["a@cell", "c@cell"]
+    assert [one.parameter.name for one in proposal.spare] == ["tau@other"]
+    draft = celltext.Draft("t", Path("t.hoc"), (), False, "t.hoc", found, proposal, look(5.0))
+    lines = draft.text().splitlines()
+    assert 'probes: {V: "V@cell"}' in lines and 'inject: "I@cell"' in lines
+    assert any(line.startswith("stimulus: ") and "# the unit of I@cell; " in line for line in lines)
+    with_channels = replace(found, quantities=(quantity("gbar_k", "S/cm2", {"soma": 0.03}),))
+    assert propose(with_channels).own is None
+    with pytest.raises(CellError) as error:
+        propose(replace(found, points=()))
+    assert str(error.value) == (
+        "template T: no number of the point process cell differs from 0, so that there is nothing to fit; set its values in "
+        "init()"
+    )
 
 
 def test_nothing_to_fit():
