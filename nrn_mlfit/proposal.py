@@ -66,14 +66,18 @@ def propose(found: Inventory) -> Proposal:
             if target is drawn and (out := uncovered(found, quantity, [name for name, _ in parts])):
                 left_out.append(f"{quantity.variable} in {', '.join(out)}")
     points = [_of_point(point) for point in found.points if point.value]
-    has_channels = any(kind_of(quantity) == "conductance" for quantity in found.quantities)
-    (spare if has_channels else drawn).extend(points)
+    (spare if has_channels(found) else drawn).extend(points)
     if not drawn:
         raise CellError(
             f"template {found.template}: has no section with a membrane to fit; insert its channels in init(), and append "
             "its sections to a public SectionList"
         )
     return Proposal(tuple(drawn), tuple(spare), tuple(others), tuple(left_out))
+
+
+def has_channels(found: Inventory) -> bool:
+    """Whether a section has a conductance beside its leak."""
+    return any(kind_of(quantity) == "conductance" for quantity in found.quantities)
 
 
 def is_bare(found: Inventory) -> bool:

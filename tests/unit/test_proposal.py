@@ -15,7 +15,7 @@ from nrn_mlfit import celltext, textfile
 from nrn_mlfit.errors import CellError
 from nrn_mlfit.proposal import cover, kind_of, propose, uncovered
 from nrn_mlfit.simulator.inventory import Inventory, OwnVoltage, PointQuantity, Quantity
-from nrn_mlfit.strength import Look, choose, is_passive
+from nrn_mlfit.strength import SCALES, Look, advice, choose, is_passive
 
 SECTIONS = ("soma", "dend[0]", "dend[1]", "apic", "axon")
 LISTS = {
@@ -297,7 +297,58 @@ def test_what_makes_a_scale_a_bad_one(changes):
     ],
 )
 def test_what_is_said_to_be_wrong_is_what_is_wrong(changes, words):
-    assert look(1, **changes).faults == words
+    assert list(look(1, **changes).faults) == words
+
+
+SOUGHT = (
+    "no scale gives all that is sought, 3 to 20 spikes in the median set, none silent, -110 to 80 mV; this one has "
+)
+
+
+@pytest.mark.parametrize(
+    ("scale", "changes", "told"),
+    [
+        (1, {}, ""),
+        (
+            SCALES[-1],
+            {"silent": 0.88, "spikes": 0},
+            f"{SOUGHT}0 spikes and 88% silent: 10.24 nA is the strongest that was tried: for a cell as large as this write a "
+            "larger scale",
+        ),
+        (
+            0.32,
+            {"silent": 0.25},
+            f"{SOUGHT}25% silent: some sets do not fire where others do: narrow the ranges, and look at celsius and v_init",
+        ),
+        (
+            0.01,
+            {"spikes": 30},
+            f"{SOUGHT}30 spikes: see whether it fires without a current: look at celsius, v_init and leak",
+        ),
+        (
+            1,
+            {"lowest": -129, "failed": 0.1},
+            f"{SOUGHT}10% failed and -129 mV: narrow the ranges until no set fails; the set with all parameters at their low "
+            "ends goes furthest: raise those of leak and capacitance",
+        ),
+        (
+            1,
+            {"silent": 1.0, "spikes": 0},
+            "no set spikes at up to 10.24 nA, though there are channels: look at their values, at celsius and v_init, and at the "
+            "size of the cell",
+        ),
+    ],
+)
+def test_what_to_do_hangs_on_what_was_found(scale, changes, told):
+    assert advice(look(scale, **changes), has_channels=True) == told
+
+
+def test_a_cell_without_channels_is_silent_as_it_should_be():
+    silent = look(1, silent=1.0, spikes=0)
+    assert (
+        advice(silent, has_channels=False)
+        == "no set spikes: the cell has no channels that could, so that is as it should be"
+    )
 
 
 def test_where_no_scale_is_good_it_is_the_one_with_most_that_spike():
