@@ -25,6 +25,9 @@ HALVED = 5  # sets whose step is halved: the middle and random ones
 TRACES = 50_000  # of the run whose time is foretold: as many as an ensemble learns from
 FAILING = 0.1  # the share of failed sets from which a cell is not sound
 SILENT, MOST_SPIKES, LOWEST_MV = 0.05, 25, -110.0  # docs/choice.md: of a stimulus that teaches
+BANK_SILENT = (
+    0.75  # what is weak in a bank is there to stay silent: in `steps` a third is negative
+)
 SHIFT_MS = 0.1  # of spikes by half a step: five samples
 WEAK = 0.1  # an R2 below which a parameter is hardly learned
 
@@ -206,14 +209,8 @@ def _tell_of_traces(notes, model, lowest, highest, spikes):
     few, middle, many = np.percentile(spikes, [5, 50, 95])
     notes.figures |= {"silent": silent, "spikes": float(middle), "lowest_mv": low, "highest_mv": high}
     counted = f"{middle:g} a trace (5% {few:g}, 95% {many:g}); {silent:.0%} silent"
-    if silent > SILENT:
-        raised = f"raise the scale of the stimulus (now {model.protocol.stimuli[0].scale:g}), or narrow the ranges"
-        notes.add(
-            NOTE,
-            "spikes",
-            counted,
-            f"{raised}, unless the cell is a passive one: a silent trace tells little of channels",
-        )
+    if silent > (BANK_SILENT if model.protocol.is_bank else SILENT):
+        notes.add(NOTE, "spikes", counted, _raised(model))
     elif middle > MOST_SPIKES:
         notes.add(
             NOTE,
@@ -225,6 +222,19 @@ def _tell_of_traces(notes, model, lowest, highest, spikes):
         notes.add(OK, "spikes", counted)
     lower = f"lower the scale of the stimulus or the depth of its reset: no channel was measured below {LOWEST_MV:g} mV"
     notes.add(NOTE if low < LOWEST_MV else OK, "voltage", f"{low:.1f} to {high:.1f} mV", lower * (low < LOWEST_MV))
+
+
+def _raised(model) -> str:
+    """What to do where too many traces are silent."""
+    if model.protocol.is_bank:
+        return (
+            "give the bank stronger stimuli, or larger factors (`amplitudes`): more than three quarters of its draws are silent, and a "
+            "silent trace tells little of channels"
+        )
+    return (
+        f"raise the scale of the stimulus (now {model.protocol.stimuli[0].scale:g}), or narrow the ranges, unless the cell is a "
+        "passive one: a silent trace tells little of channels"
+    )
 
 
 def _half_the_step(notes, model, report):

@@ -181,6 +181,31 @@ def test_a_silent_cell_is_sound_and_told_what_to_do(check):
     )
 
 
+BANK = "stimulus: {bank: [{kind: step, scale: 0.2, delay: 5, duration: 50, total: 60}, {kind: step, scale: -0.01, total: 60}]}\n"
+
+
+def banked(bank):
+    return "".join(bank if line.startswith("stimulus") else line for line in FILE.splitlines(keepends=True))
+
+
+def test_half_of_a_bank_may_be_silent(check):
+    code, lines = check(SOUND, file=banked(BANK), points=1, sets=12)
+    (spikes,) = told(lines, "ok", "spikes")
+    share = int(spikes.rpartition("; ")[2].partition("%")[0])
+    assert code == 0 and 10 < share < 75
+    todo = "nrn-mlfit design checked --stimuli NAME tells it for one of them"
+    assert told(lines, "ok", "design") == [f"not asked, as each set gets another stimulus ({todo})"]
+
+
+def test_a_bank_that_is_silent_is_told_of_as_a_bank(check):
+    _, lines = check(SOUND, file=banked(BANK.replace("0.2", "0.002")))
+    assert told(lines, "note", "spikes")[0].endswith("; 100% silent")
+    assert changes(lines)[0] == (
+        "give the bank stronger stimuli, or larger factors (`amplitudes`): more than three quarters of its draws are silent, "
+        "and a silent trace tells little of channels"
+    )
+
+
 def test_a_step_that_is_too_long_is_told(check):
     coarse = FILE.replace("total: 60", "total: 60, dt: 0.25").replace("celsius: 6.3", "celsius: 6.3\ndt: 0.25")
     _, lines = check(SOUND, file=coarse)
