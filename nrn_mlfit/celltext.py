@@ -8,6 +8,7 @@ from pathlib import Path
 from nrn_mlfit.proposal import Proposal, Proposed, in_words
 from nrn_mlfit.simulator.inventory import Inventory
 from nrn_mlfit.strength import Look
+from nrn_mlfit.textfile import to_list, to_word
 
 NEURONS = {"celsius": 6.3, "v_init": -65.0}  # what these are where nobody sets them
 DT_MS = 0.025  # NEURON's own
@@ -93,18 +94,19 @@ class Draft:
     def _lines(self) -> Iterator[str]:
         yield f"# Written by `nrn-mlfit cells new {self.source}`: a proposal, for you to edit. docs/cell_files.md has the keys."
         yield "# After each change run nrn-mlfit cells check on this folder."
-        yield f"name: {self.name}"
-        yield f"hoc: {self.hoc}"
-        yield f"template: {self.found.template}"
+        yield f"name: {to_word(self.name)}"
+        yield f"hoc: {to_word(str(self.hoc))}"
+        yield f"template: {to_word(self.found.template)}"
         if self.mod:
             yield "mod: mod"
         if self.files:
-            yield f"files: [{', '.join(_quoted(path) for path in self.files)}]  # what the HOC file reads"
+            yield f"files: {to_list(map(str, self.files))}  # what the HOC file reads"
         yield "celsius: {:g}  # degC; {}".format(*self.celsius)
         yield "v_init: {:g}  # mV; {}".format(*self.v_init)
         yield f"dt: {min(DT_MS, self.found.dt):g}  # ms, the longest step; cells check says whether half of it gives other spikes"
-        yield 'probes: {{{}: "{}"}}'.format(*self.probe)
-        yield f'inject: "{self.inject}"'
+        name, place = map(to_word, self.probe)
+        yield f"probes: {{{name}: {place}}}"
+        yield f"inject: {to_word(self.inject)}"
         yield from _stimulus(self.look, self.current_unit)
         if self.proposal.own:
             yield f"# current_gain: 1  # what 1 nA is in {self.current_unit}: for stimuli from files, which are in nA"
@@ -154,15 +156,9 @@ def _aligned(proposed: Sequence[Proposed], before: str) -> Iterator[str]:
 
 
 def _line(parameter) -> str:
-    unit = f"unit: {_quoted(parameter.unit)}, " if parameter.unit else ""
-    sets = "" if parameter.sets == (parameter.name,) else f", sets: [{', '.join(map(_quoted, parameter.sets))}]"
+    unit = f"unit: {to_word(parameter.unit)}, " if parameter.unit else ""
+    sets = "" if parameter.sets == (parameter.name,) else f", sets: {to_list(parameter.sets)}"
     return f"{parameter.name}: {{low: {parameter.low:.6g}, high: {parameter.high:.6g}, {unit}scale: {parameter.scale}{sets}}}"
-
-
-def _quoted(word) -> str:
-    """A word as YAML has it, in quotes where it might be taken for something else."""
-    plain = str(word).replace("/", "").replace("_", "").replace(".", "").replace("-", "").isalnum()
-    return str(word) if plain else f'"{word}"'
 
 
 def listed(found: Inventory) -> list[tuple[str, str, str, str]]:

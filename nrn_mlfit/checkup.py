@@ -25,9 +25,7 @@ HALVED = 5  # sets whose step is halved: the middle and random ones
 TRACES = 50_000  # of the run whose time is foretold: as many as an ensemble learns from
 FAILING = 0.1  # the share of failed sets from which a cell is not sound
 SILENT, MOST_SPIKES, LOWEST_MV = 0.05, 25, -110.0  # docs/choice.md: of a stimulus that teaches
-BANK_SILENT = (
-    0.75  # what is weak in a bank is there to stay silent: in `steps` a third is negative
-)
+BANK_SILENT = 0.75  # what is weak in a bank is there to stay silent: in `steps` a third is negative
 SHIFT_MS = 0.1  # of spikes by half a step: five samples
 WEAK = 0.1  # an R2 below which a parameter is hardly learned
 
@@ -228,8 +226,8 @@ def _raised(model) -> str:
     """What to do where too many traces are silent."""
     if model.protocol.is_bank:
         return (
-            "give the bank stronger stimuli, or larger factors (`amplitudes`): more than three quarters of its draws are silent, and a "
-            "silent trace tells little of channels"
+            "give the bank stronger stimuli, or larger factors (`amplitudes`): more than three quarters of its draws are silent, "
+            "and a silent trace tells little of channels"
         )
     return (
         f"raise the scale of the stimulus (now {model.protocol.stimuli[0].scale:g}), or narrow the ranges, unless the cell is a "

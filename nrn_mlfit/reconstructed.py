@@ -168,9 +168,9 @@ def _cell_file(path, model, form, source, name, spine_density) -> str:
     changed = ["name", "hoc", "template", "mod", "files"]
     fresh = [
         f"# {model.name} on the reconstruction {_plain(source)}, made by nrn-mlfit cells new.",
-        f"name: {name}",
-        f"hoc: {form.hoc}",
-        f"template: {_template(form, name)}",
+        f"name: {textfile.to_word(name)}",
+        f"hoc: {textfile.to_word(form.hoc)}",
+        f"template: {textfile.to_word(_template(form, name))}",
         *(["mod: mod"] if model.mod else []),
     ]
     if form.file:

@@ -180,6 +180,13 @@ def test_the_new_folder_gives_the_cell_its_name(poles):
     assert cells.load(poles[0]).name == "made" and cells.load(poles[0]).template == "Poles"
 
 
+def test_names_that_yaml_takes_for_something_else_stay_names(tmp_path):
+    (tmp_path / "b: c #2.hoc").write_text(BALL.replace("NewBall", "No"))
+    run(tmp_path / "b: c #2.hoc", "-o", tmp_path / "made")
+    model = cells.load(tmp_path / "made")
+    assert (model.hoc.name, model.template) == ("b: c #2.hoc", "No")
+
+
 @pytest.mark.parametrize("name", ["my cell", "12", "no"])
 def test_a_folder_whose_name_is_none_for_a_cell(tmp_path, name):
     (tmp_path / "ball.hoc").write_text(BALL)

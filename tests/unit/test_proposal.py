@@ -214,7 +214,7 @@ def test_a_point_process_with_a_voltage_of_its_own_is_the_cell():
     assert [one.parameter.name for one in proposal.spare] == ["tau@other"]
     draft = celltext.Draft("t", Path("t.hoc"), (), False, "t.hoc", found, proposal, look(5.0))
     lines = draft.text().splitlines()
-    assert 'probes: {V: "V@cell"}' in lines and 'inject: "I@cell"' in lines
+    assert "probes: {V: V@cell}" in lines and "inject: I@cell" in lines
     assert any(line.startswith("stimulus: ") and "# the unit of I@cell; " in line for line in lines)
     with_channels = replace(found, quantities=(quantity("gbar_k", "S/cm2", {"soma": 0.03}),))
     assert propose(with_channels).own is None
