@@ -248,6 +248,26 @@ def test_a_mechanism_that_neuron_does_not_know(tmp_path):
     )
 
 
+def test_what_neuron_says_of_a_line_that_it_has_made_itself(tmp_path):
+    """Import3d fills the SectionList somatic, which this template does not have, by a line of HOC of its own."""
+    (tmp_path / "cell.swc").write_text("1 1 0 0 0 10 -1\n2 3 10 0 0 1 1\n3 3 60 0 0 1 2\n")
+    body = """public soma
+objref this
+create soma[1]
+proc init() { localobj reader, gui
+    reader = new Import3d_SWC_read()
+    reader.quiet = 1
+    reader.input("cell.swc")
+    gui = new Import3d_GUI(reader, 0)
+    gui.instantiate(this)
+}"""
+    text = '{load_file("stdrun.hoc")}\n{load_file("import3d.hoc")}\n' + templates("Mine", body=body)
+    assert refused(tmp_path, text) == (
+        "mine.hoc: template Mine does not build in NEURON (hocobj_call error: hoc_execerror: syntax error); NEURON says: syntax "
+        'error at `{forsec "soma" somatic.append` in Import3d_GUI[0].execute("forsec "so...", Mine[0])'
+    )
+
+
 def test_a_mod_file_that_does_not_compile(tmp_path):
     (tmp_path / "channels").mkdir()
     (tmp_path / "channels" / "knew.mod").write_text(KNEW.replace("ik = 1e-4", "ik = nowhere"))
