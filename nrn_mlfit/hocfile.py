@@ -10,6 +10,7 @@ from nrn_mlfit.errors import CellError
 COMMENTED = re.compile(r'("(?:\\.|[^"\\\n])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 BEGIN = re.compile(r"^\s*begintemplate\s+(\w+)", re.MULTILINE)
 HIDDEN = re.compile(r"\b(\w+)\s*=\s*new\s+SectionList\s*\(")
+LOCAL = re.compile(r"\blocalobj\s+(\w+(?:\s*,\s*\w+)*)")
 REGIONS = {"soma": "somatic", "apic": "apical", "axon": "axonal"}  # what a section is called, and its list
 MARK = "// Added by `nrn-mlfit cells new`"
 
@@ -22,6 +23,10 @@ def code_of(path: Path) -> str:
         raise CellError(
             f"{path}: cannot be read ({error.strerror}); give the HOC file that defines your template"
         ) from None
+    return _without_comments(text)
+
+
+def _without_comments(text) -> str:
     return COMMENTED.sub(lambda found: found[1] or "", text)
 
 
@@ -77,8 +82,10 @@ def renamed(text: str, template: str, name: str) -> str:
 
 
 def hidden_lists(text: str, template: str) -> list[str]:
-    """The SectionLists that a template makes."""
-    return list(dict.fromkeys(HIDDEN.findall(_body(text, template)[1])))
+    """The SectionLists that a template makes and keeps: none in comments, and no `localobj`, which nobody can make public."""
+    code = _without_comments(_body(text, template)[1])
+    passing = {name for names in LOCAL.findall(code) for name in re.findall(r"\w+", names)}
+    return [name for name in dict.fromkeys(HIDDEN.findall(code)) if name not in passing]
 
 
 def made_public(text: str, template: str, names: Iterable[str]) -> str:
@@ -96,16 +103,16 @@ def with_lists(text: str, template: str, sections: Iterable[str], lacking: Itera
     before, body, after = _body(text, template)
     sizes, wanted = _sizes(sections), _by_name(lacking)
     names = {name: _free(_region(name, sizes), body) for name in wanted}
-    everything = _free("all", body)
+    everything, counter = _free("all", body), _free("i", body)
     lists = list(dict.fromkeys([everything, *names.values()]))
     body, count = re.subn(r"\bproc(\s+)init(\s*)\(", r"proc\1built_before_lists\2(", body)
     fill = [f"    {name} = new SectionList()" for name in lists]
     for name, size in sizes.items():
         is_whole = len(wanted.get(name, ())) == max(size, 1)
-        fill.append(_appended(name, size, everything, *([names[name]] if is_whole else [])))
+        fill.append(_appended(counter, name, size, everything, *([names[name]] if is_whole else [])))
         fill += [f"    {one} {{ {names[name]}.append() }}" for one in wanted.get(name, ()) if not is_whole]
     called = ["    built_before_lists()"] if count else []
-    init = "\n".join([f"{MARK}.", "proc init() { local i", *called, *fill, "}", "", ""])
+    init = "\n".join([f"{MARK}.", f"proc init() {{ local {counter}", *called, *fill, "}", "", ""])
     head = f"{MARK}: SectionLists, which a cell file names.\npublic {', '.join(lists)}\nobjref {', '.join(lists)}\n"
     return f"{before}{head}{body}{init}{after}"
 
@@ -144,6 +151,6 @@ def _free(name, body) -> str:
     return f"{name}_sections" if re.search(rf"\b{name}\b", body) else name
 
 
-def _appended(name, size, *lists) -> str:
+def _appended(counter, name, size, *lists) -> str:
     append = "{ " + " ".join(f"{one}.append()" for one in lists) + " }"
-    return f"    for i = 0, {size - 1} {name}[i] {append}" if size else f"    {name} {append}"
+    return f"    for {counter} = 0, {size - 1} {name}[{counter}] {append}" if size else f"    {name} {append}"

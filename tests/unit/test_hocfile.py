@@ -83,6 +83,21 @@ def test_what_is_hidden_is_made_public():
     )
 
 
+def test_what_is_only_in_a_comment_or_local_is_not_hidden():
+    text = TEXT.replace(
+        "proc init() {",
+        "// old = new SectionList()\nproc init() { localobj other, tmp\n  tmp = new SectionList() /* x */ ",
+    )
+    assert hocfile.hidden_lists(text, "Tree") == ["mine"]
+
+
+def test_a_section_called_as_our_counter_would_be():
+    text = TEXT.replace("create soma, dend[2], trunk", "create soma, i[2]")
+    added = hocfile.with_lists(text, "Tree", ["soma", "i[0]", "i[1]"], ["i[0]", "i[1]"]).partition("proc init()")[2]
+    assert "local i_sections\n" in added
+    assert "    for i_sections = 0, 1 i[i_sections] { all.append() i_list.append() }\n" in added
+
+
 def test_lists_are_filled_after_what_init_did():
     text = hocfile.with_lists(TEXT, "Tree", ["soma", "dend[1]", "dend[0]", "trunk"], ["dend[0]", "dend[1]", "trunk"])
     assert "proc built_before_lists() { mine" in text and text.count("proc init()") == 1
