@@ -237,13 +237,14 @@ def _raised(model) -> str:
 
 def _half_the_step(notes, model, report):
     """The same sets with half the time step, both in plain NEURON."""
-    report("halving the time step")
+    meter = progress.Meter(2 * HALVED, "sets", report)
     middle = model.rows(model.space.to_phys(np.zeros((1, len(model.space)))), np.zeros(1, int), np.ones(1))
     rows = np.concatenate([middle, _rows(model, HALVED - 1)])
     traces = []
-    for step in (model.step, model.step / 2):
+    for k, step in enumerate((model.step, model.step / 2)):
+        report(f"halving the time step: {HALVED} sets at {step:g} ms in plain NEURON")
         with Batch(replace(model, dt=step), "neuron", report=report) as batch:
-            volts, status = batch.run(rows)
+            volts, status = batch.run(rows, tick=lambda count, before=k * HALVED: meter.at(before + count))
             traces.append((volts[:, 0, 0].astype(float), status == Status.OK))
     (coarse, fine_once), (fine, fine_twice) = traces
     both = np.flatnonzero(fine_once & fine_twice)

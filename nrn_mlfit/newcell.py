@@ -112,7 +112,8 @@ def _opened(source, fresh, report) -> tuple[Inventory, str]:
         text, added = hocfile.made_public(text, source.template, hidden), [f"{', '.join(hidden)} public"]
         textfile.write_atomic(copied.hoc, text.encode(errors=AS_IT_IS))
         found = _take(_model(copied))
-    if lacking := found.uncovered:
+    lacking = found.uncovered
+    if lacking and not any("." in name for name in lacking):  # those of a template inside are not ours to name
         text = hocfile.with_lists(text, source.template, found.sections, lacking)
         textfile.write_atomic(copied.hoc, text.encode(errors=AS_IT_IS))
         before, found = found, _take(_model(copied))

@@ -292,7 +292,7 @@ def test_a_file_that_quits(tmp_path):
 
 def test_a_template_without_sections(tmp_path):
     text = "mine.hoc: template Mine makes no section; `create soma` in it, and insert its channels"
-    assert refused(tmp_path, templates("Mine", body="public x\nx = 3")).startswith("mine.hoc: ")
+    assert refused(tmp_path, templates("Mine", body="public x\nx = 3")) == text
     assert refused(tmp_path, templates("Mine", body="public x\nproc init() { x = 3 }")) == text
 
 
@@ -304,6 +304,39 @@ def test_an_error_in_the_copy_names_the_file_that_one_has(tmp_path):
     assert refused(tmp_path, templates("Mine", body=body)) == (
         "mine.hoc: template Mine does not build in NEURON (hocobj_call error: hoc_execerror: no sizes )"
     )
+
+
+PART = """\
+begintemplate Part
+public dend
+create dend
+endtemplate Part
+begintemplate Whole
+public soma, somatic
+create soma
+objref part, somatic
+proc init() {
+    soma insert hh
+    part = new Part()
+    somatic = new SectionList()
+    soma somatic.append()
+    connect part.dend(0), soma(1)
+}
+endtemplate Whole
+"""
+
+
+def test_sections_of_a_template_inside_cannot_be_named(tmp_path):
+    assert refused(tmp_path, PART, "--template", "Whole") == (
+        "mine.hoc: Part[0].dend cannot be named from outside of Whole; append its sections to a public SectionList in init(), "
+        "and write the soma's name after `public`"
+    )
+
+
+def test_sections_outside_of_the_template_are_told(tmp_path):
+    (tmp_path / "ball.hoc").write_text(f"create stray\n{BALL.replace('NewBall', 'Beside')}")
+    lines = run(tmp_path / "ball.hoc", "-o", tmp_path / "made")
+    assert "  besides       1 section outside of the cell; let HOC only define the template" in lines
 
 
 def test_a_folder_that_is_taken(tmp_path):

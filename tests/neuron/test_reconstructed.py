@@ -395,6 +395,17 @@ def test_a_cell_that_does_not_build_leaves_nothing(top, spiny_folder):
     assert not list(top.glob("*never*"))
 
 
+def test_a_template_that_ends_neuron_is_named_with_the_reconstruction(top, small):
+    shutil.copytree(small.folder, top / "quits")
+    (top / "quits" / "small.yaml").rename(top / "quits" / "quits.yaml")
+    hoc_file = top / "quits" / "mainen_morphology.hoc"
+    hoc_file.write_text(f"{hoc_file.read_text()}\nquit()\n")
+    with pytest.raises(MorphologyError) as error:
+        reconstructed.like(top / "quits", top / "small.swc", top / "never")
+    assert str(error.value) == f"{top / 'small.swc'}: NEURON cannot build small on it (exit code 0); look at the file"
+    assert not list(top.glob("*never*"))
+
+
 def test_a_folder_that_is_there_is_left_alone(make, top, spiny_folder):
     with pytest.raises(MachineError) as error:
         reconstructed.like("mainen", top / "spiny.swc", spiny_folder)
