@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nrn_mlfit import textfile
-from nrn_mlfit.errors import MachineError
+from nrn_mlfit.errors import MachineError, MlfitError
 
 
 def check_free(folder: Path):
@@ -28,3 +28,15 @@ def whole(folder: Path, within: Path | None = None) -> Iterator[Path]:
         fresh = Path(scratch) / folder.name
         yield fresh
         fresh.rename(folder)
+
+
+@contextlib.contextmanager
+def named_as(fresh: Path, lasting: Path) -> Iterator[None]:
+    """A `with` whose errors name the folder `lasting` in place of `fresh`, which will not be there when they are read."""
+    try:
+        yield
+    except MlfitError as error:
+        text = str(error)
+        for name in (fresh, fresh.resolve()):
+            text = text.replace(str(name), str(lasting))
+        raise type(error)(text) from None

@@ -9,7 +9,7 @@ from nrn_mlfit.cells import CellModel
 from nrn_mlfit.celltext import NEURONS, Draft
 from nrn_mlfit.errors import CellError
 from nrn_mlfit.parameters import Parameter, ParameterSpace
-from nrn_mlfit.proposal import propose
+from nrn_mlfit.proposal import is_bare, propose
 from nrn_mlfit.simulator import apart, inventory, mechanisms, rest
 from nrn_mlfit.simulator.inventory import Inventory
 from nrn_mlfit.stimuli import Protocol, reset_chirp
@@ -71,7 +71,7 @@ def begin(
     """
     folders.check_free(folder)
     name = cells.name_for(folder)
-    with folders.whole(folder.absolute()) as fresh:
+    with folders.whole(folder.absolute()) as fresh, folders.named_as(fresh, source.hoc.parent):
         found, added = _opened(source, fresh, report)
         draft = Draft(
             name,
@@ -87,6 +87,7 @@ def begin(
         path = fresh / f"{draft.name}.yaml"
         textfile.write_atomic(path, draft.text())
         look = strength.find(cells.read(path), report)
+        _check_spikes(source, draft, look)
         draft = replace(draft, look=look)
         textfile.write_atomic(path, draft.text())
         cells.read(path)
@@ -111,7 +112,8 @@ def _opened(source, fresh, report) -> tuple[Inventory, str]:
         text, added = hocfile.made_public(text, source.template, hidden), [f"{', '.join(hidden)} public"]
         textfile.write_atomic(copied.hoc, text.encode(errors=AS_IT_IS))
         found = _take(_model(copied))
-    if lacking := found.uncovered:
+    lacking = found.uncovered
+    if lacking and not any("." in name for name in lacking):  # those of a template inside are not ours to name
         text = hocfile.with_lists(text, source.template, found.sections, lacking)
         textfile.write_atomic(copied.hoc, text.encode(errors=AS_IT_IS))
         before, found = found, _take(_model(copied))
@@ -125,14 +127,26 @@ def _opened(source, fresh, report) -> tuple[Inventory, str]:
     return found, " and ".join(added)
 
 
+def _check_spikes(source, draft, look):
+    """Refuse sections that only carry point processes and have no spikes: these are somewhere else."""
+    carried = [f"{name} ({kind})" for name, kind in draft.found.processes.items() if kind not in inventory.STIMULATING]
+    if carried and not draft.proposal.own and is_bare(draft.found) and look.is_silent:
+        name = carried[0].partition(" ")[0]
+        raise CellError(
+            f"{source.hoc}: the sections of {source.template} have no channels and no spikes, they only carry "
+            f"{', '.join(carried)}; write a cell file that names its voltage and its current, `probes: {{V: VARIABLE@{name}}}` "
+            f"and `inject: VARIABLE@{name}`, as docs/cell_files.md shows"
+        )
+
+
 def _in_folder(source, fresh) -> Source:
     """The same template in its copy."""
     return replace(source, hoc=fresh / source.hoc.name, files=tuple(_in(fresh, source)))
 
 
 def _rest(source, draft, report) -> float | None:
-    """Where the cell rests, in mV; None where it does not, or where its HOC file says where to begin."""
-    if draft.found.v_init != NEURONS["v_init"]:
+    """Where the cell rests, in mV; None where it does not, has a voltage elsewhere, or its HOC file says where to begin."""
+    if draft.proposal.own or draft.found.v_init != NEURONS["v_init"]:
         return None
     report("looking for the voltage at which it rests")
     return apart.ask_of_cell(

@@ -168,9 +168,9 @@ def _cell_file(path, model, form, source, name, spine_density) -> str:
     changed = ["name", "hoc", "template", "mod", "files"]
     fresh = [
         f"# {model.name} on the reconstruction {_plain(source)}, made by nrn-mlfit cells new.",
-        f"name: {name}",
-        f"hoc: {form.hoc}",
-        f"template: {_template(form, name)}",
+        f"name: {textfile.to_word(name)}",
+        f"hoc: {textfile.to_word(form.hoc)}",
+        f"template: {textfile.to_word(_template(form, name))}",
         *(["mod: mod"] if model.mod else []),
     ]
     if form.file:
@@ -193,10 +193,15 @@ def _cell_file(path, model, form, source, name, spine_density) -> str:
 
 def _without(text, keys) -> str:
     """The text of a cell file without the comment on top, some keys of the outermost level, and geometry that is a comment."""
-    text = re.sub(r"\A(?:[ \t]*(?:#[^\n]*)?\n)+", "", text)
+    text = re.sub(r"\A(?:[ \t]*(?:#[^\n]*)?\n)+", "", text if text.endswith("\n") else f"{text}\n")
     for key in keys:
-        text = re.sub(rf"^(?:# )?{key}:[^\n]*\n(?:(?![A-Za-z_#])[^\n]*\n)*", "", text, flags=re.MULTILINE)
+        text = re.sub(rf"^(?:# )?{_entry(key)}", "", text, flags=re.MULTILINE)
     return text
+
+
+def _entry(key) -> str:
+    """The pattern of an entry at the outermost level: its line, and those behind it up to the next key or comment there."""
+    return rf"(['\"]?){key}\1[ \t]*:[^\n]*\n(?:(?![A-Za-z_#'\"])[^\n]*\n)*"
 
 
 def _resistances(fresh, path, source, model) -> tuple[float, int, float]:
@@ -204,12 +209,11 @@ def _resistances(fresh, path, source, model) -> tuple[float, int, float]:
     if place(model.inject).kind != "site":
         return 0.0, 0, 0.0
     try:
-        megohm, segments = resistance.ask(fresh)
+        with folders.named_as(fresh.parent, path.parent):
+            megohm, segments = resistance.ask(fresh)
         return megohm, segments, resistance.ask(path)[0]
     except apart.Broken as said:
         raise MorphologyError(f"{source}: NEURON cannot build {model.name} on it ({said}); look at the file") from None
-    except CellError as error:  # it names a folder that will not be there
-        raise type(error)(str(error).replace(str(fresh.parent), str(path.parent))) from None
 
 
 def _rounded(value: float) -> float:
@@ -219,7 +223,7 @@ def _rounded(value: float) -> float:
 
 def _scaled(text, model, megohm, of_other) -> tuple[str, float | None]:
     """The cell file with its stimulus scaled and a word why, and the factor; None where nothing says a scale."""
-    found = re.search(r"^stimulus:[^\n]*\n(?:(?![A-Za-z_#])[^\n]*\n)*", text, re.MULTILINE)
+    found = re.search(rf"^{_entry('stimulus')}", text, re.MULTILINE)
     if not found or not megohm:
         return text, None
     factor = _rounded(of_other / megohm)

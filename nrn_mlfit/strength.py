@@ -22,6 +22,10 @@ WITHOUT = len(RESETS) - 1
 LOWEST_MV, HIGHEST_MV = -110.0, 80.0  # beyond them no channel was ever measured: docs/choice.md
 FEWEST, MOST, SILENT = 3, 20, 0.05  # spikes of the median set; the share of sets without any: docs/choice.md
 LINEAR = 0.05  # relative: peaks that rise with the current to this are those of a passive cell
+WEAK_CURRENT = f"{SCALES[-1]:g} nA is the strongest that was tried: for a cell as large as this write a larger scale"
+UNEVEN = "some sets do not fire where others do: narrow the ranges, and look at celsius and v_init"
+BY_ITSELF = "see whether it fires without a current: look at celsius, v_init and leak"
+DRIVEN_FAR = "the set with all parameters at their low ends goes furthest: raise those of leak and capacitance"
 PASSIVE_MV = -25.0  # it is driven no higher than this, below what counts as a spike
 
 
@@ -48,16 +52,19 @@ class Look:
         return not self.faults
 
     @property
-    def faults(self) -> list[str]:
-        """In words, what is not as it should be."""
-        wrong = {
-            f"{self.failed:.0%} failed": self.failed > 0,
-            f"{self.spikes:g} spikes": not FEWEST <= self.spikes <= MOST,
-            f"{self.silent:.0%} silent": self.silent > SILENT,
-            f"{self.lowest:.0f} mV": self.lowest < LOWEST_MV,
-            f"{self.highest:.0f} mV": self.highest > HIGHEST_MV,
-        }
-        return [words for words, is_wrong in wrong.items() if is_wrong]
+    def faults(self) -> dict[str, str]:
+        """In words, what is not as it should be, and what to do about it."""
+        too_few = WEAK_CURRENT if self.scale >= SCALES[-1] else UNEVEN
+        spikes, silent = f"{self.spikes:g} spikes", f"{self.silent:.0%} silent"
+        wrong = (
+            (self.failed > 0, f"{self.failed:.0%} failed", "narrow the ranges until no set fails"),
+            (self.spikes < FEWEST, spikes, too_few),
+            (self.spikes > MOST, spikes, BY_ITSELF),
+            (self.silent > SILENT, silent, too_few),
+            (self.lowest < LOWEST_MV, f"{self.lowest:.0f} mV", DRIVEN_FAR),
+            (self.highest > HIGHEST_MV, f"{self.highest:.0f} mV", DRIVEN_FAR),
+        )
+        return {words: todo for is_wrong, words, todo in wrong if is_wrong}
 
     @property
     def is_silent(self) -> bool:
@@ -72,6 +79,23 @@ class Look:
             f"a median of {self.spikes:g} spikes in {SETS} random sets, {self.silent:.0%} silent{failed}, "
             f"{self.lowest:.0f} to {self.highest:.0f} mV"
         )
+
+
+def advice(look: Look, has_channels: bool) -> str:
+    """A sentence on what a chosen scale lacks, by what was found; empty where it lacks nothing."""
+    if look.is_silent and not has_channels:
+        return "no set spikes: the cell has no channels that could, so that is as it should be"
+    if look.is_silent:
+        return (
+            f"no set spikes at up to {SCALES[-1]:g} nA, though there are channels: look at their values, at celsius and v_init, "
+            "and at the size of the cell"
+        )
+    if look.is_fine:
+        return ""
+    return (
+        f"no scale gives all that is sought, {FEWEST} to {MOST} spikes in the median set, none silent, {LOWEST_MV:g} to "
+        f"{HIGHEST_MV:g} mV; this one has {' and '.join(look.faults)}: {'; '.join(dict.fromkeys(look.faults.values()))}"
+    )
 
 
 def find(model: CellModel, report: progress.Report = progress.silent) -> Look:

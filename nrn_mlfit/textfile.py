@@ -121,9 +121,21 @@ def to_json(held) -> str:
     return json.dumps(held, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
+def to_word(word: str) -> str:
+    """A word as YAML has it: as it is where it is read so, else in quotes."""
+    try:
+        is_plain = yaml.load(f"[{word}]", _Loader) == [word]
+    except (yaml.YAMLError, ValueError):
+        is_plain = False
+    if is_plain:
+        return word
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
+
+
 def to_list(words: Iterable[str]) -> str:
-    """Words as a list of YAML on one line: JSON, which is YAML, too."""
-    return json.dumps(list(words), ensure_ascii=False)
+    """Words as a list of YAML on one line."""
+    return f"[{', '.join(map(to_word, words))}]"
 
 
 def to_csv(rows: Iterable[Iterable]) -> str:

@@ -24,7 +24,8 @@ def check(ctx, cell, sets, points, output, as_json):
     Does each parameter reach the segments that it names, and nothing else? Which engine runs the cell, at what cost? How many
     random sets fail or stay silent, what does half the time step change, and what will `design` let one learn? It ends
     with what to change and the time that 50,000 traces take here. CELL is a name of `nrn-mlfit cells`, a cell file, or its
-    folder. Exit code 0 if the cell is sound, else 2: a parameter does not do what it says, or more than a tenth of the sets fail.
+    folder. Exit code 0 if the cell is sound, else 2: a parameter does not do what it says, a section is
+    not connected, or more than a tenth of the sets fail.
 
     \b
     Examples:

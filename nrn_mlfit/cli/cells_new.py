@@ -79,30 +79,39 @@ def _from_template(hoc, template, mod, celsius, output):
 def _told(begun):
     from nrn_mlfit import celltext
     from nrn_mlfit.progress import counted
-    from nrn_mlfit.strength import FEWEST, HIGHEST_MV, LOWEST_MV, MOST
+    from nrn_mlfit.proposal import has_channels
+    from nrn_mlfit.simulator.inventory import in_pieces
+    from nrn_mlfit.strength import advice
 
     draft = begun.draft
     found, drawn = draft.found, draft.proposal.drawn
     size = f"{counted(len(found.sections), 'section')}, {counted(found.segments, 'segment')}"
-    yield f"{found.template}: {size}, read and driven at {found.site}(0.5)"
+    yield f"{found.template}: {size}, read and driven at {_site(draft)}"
     yield f"  SectionLists  {draft.lists}"
     if found.processes:
         yield f"  points        {', '.join(f'{name} ({kind})' for name, kind in found.processes.items())}"
     if found.strangers:
         yield f"  besides       {counted(found.strangers, 'section')} outside of the cell; let HOC only define the template"
+    if found.loose:
+        yield f"  in pieces     {'; '.join(in_pieces(found.loose, found.site))}"
     yield "  conditions    {:g} degC, {}".format(*draft.celsius)
     yield "                {:g} mV, {}".format(*draft.v_init)
     yield from table([("variable", "unit", "now", "sections"), *celltext.listed(found)])
     yield f"parameters: {', '.join(one.parameter.name for one in drawn)}"
-    yield f"stimulus: reset_chirp, scale {draft.look.scale:g} nA, reset {draft.look.reset:g}: {draft.look.told}"
-    if draft.look.is_silent:
-        yield "no set spikes: for a passive cell that is as it should be, else look at its channels, ranges and temperature"
-    elif not draft.look.is_fine:
-        yield (
-            f"no scale gives all that is sought, {FEWEST} to {MOST} spikes in the median set, none silent, {LOWEST_MV:g} to "
-            f"{HIGHEST_MV:g} mV; this one has {' and '.join(draft.look.faults)}: look at temperature, channels and ranges"
-        )
+    if draft.proposal.left_out:
+        yield f"{celltext.LEFT_OUT}: {'; '.join(draft.proposal.left_out)}"
+    yield f"stimulus: reset_chirp, scale {draft.look.scale:g} {_unit(draft)}, reset {draft.look.reset:g}: {draft.look.told}"
+    if told := advice(draft.look, bool(draft.proposal.own) or has_channels(found)):
+        yield told
     if begun.added:
         yield f"added to the copy of {draft.hoc}, so that a cell file can name them: {begun.added}"
     yield f"cell file: {begun.folder / draft.name}.yaml; edit it, then"
     yield f"  nrn-mlfit cells check {shlex.quote(str(begun.folder))}"
+
+
+def _site(draft) -> str:
+    return f"{draft.probe[1]}, {draft.inject}" if draft.proposal.own else draft.inject
+
+
+def _unit(draft) -> str:
+    return f"({draft.current_unit})" if draft.proposal.own else "nA"

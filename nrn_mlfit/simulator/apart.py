@@ -22,7 +22,12 @@ from nrn_mlfit.errors import CellError, MlfitError
 CODE = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from nrn_mlfit.simulator.apart import main; main()"
 SECONDS = 600.0  # that an answer may take
 # NEURON tells the first thing that is wrong first, and then each file that was being read; Import3d tells it its own way.
-OF_NEURON = re.compile(r"^(?:NEURON|nrniv): (?!hoc_Load_file)(.+?)\s*(?:\n in (\S+) near line (\d+))?$", re.MULTILINE)
+# Under it stand the line of HOC with a mark below, and the calls that led there.
+OF_NEURON = re.compile(
+    r"^(?:NEURON|nrniv): (?!hoc_Load_file)(.+?)\s*"
+    r"(?:\n(?: in (.+?))? near line (\d+)(?:\n (.*)\n *\^(?:\n +(\S.*))?)?)?$",
+    re.MULTILINE,
+)
 OF_IMPORT3D = re.compile(r"^(parse error)\n.*\nline (\d+):", re.MULTILINE)
 
 
@@ -83,10 +88,12 @@ def ask_of_cell(question: Callable, model: CellModel, *more):
 
 
 def in_words(said: str) -> str:
-    """The first thing that NEURON calls wrong in what it has printed, with the line; empty where there is none."""
+    """The first thing that NEURON calls wrong in what it has printed, with its line or what that holds; empty: nothing."""
     if found := OF_NEURON.search(said):
-        what, file, line = found.groups()
-        return f"{what}, line {line} of {file}" if file and int(line) else what
+        what, file, line, text, call = found.groups()
+        if file and int(line):
+            return f"{what}, line {line} of {file}"
+        return f"{what} at `{text}`{f' in {call}' if call else ''}" if text and int(line) else what
     return f"{found[1]}, line {found[2]}" if (found := OF_IMPORT3D.search(said)) else ""
 
 

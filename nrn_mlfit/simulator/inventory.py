@@ -1,17 +1,22 @@
 """What a template builds: sections, SectionLists, point processes, and every quantity with NEURON's unit and its values."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nrn_mlfit.cells import CellModel
-from nrn_mlfit.places import SECTION_VARIABLES
+from nrn_mlfit.places import SECTION_VARIABLES, place
 from nrn_mlfit.simulator.door import hoc
-from nrn_mlfit.simulator.session import build_cell
+from nrn_mlfit.simulator.session import build_cell, segment
 from nrn_mlfit.simulator.structure import point_processes, sections_of
 
-PARAMETERS = 1  # of MechanismStandard: the PARAMETER block
+FEW = 4  # sections that are named
+ALL, PARAMETERS = 0, 1  # of MechanismStandard: the RANGE variables of all blocks, of the PARAMETER block
+# What NEURON has to stimulate and to count with: nothing of a cell's own.
+STIMULATING = {"IClamp", "SEClamp", "VClamp", "AlphaSynapse", "ExpSyn", "Exp2Syn", "NetStim", "APCount", "PatternStim"}
+VOLTAGES = ("V", "Vm", "V_m", "vm", "v_m")  # what authors call the voltage of a point cell, and the current into it
+CURRENTS = ("I", "Iext", "I_ext", "iext", "Iinj", "I_inj", "iinj", "Iapp", "I_app", "iapp")
 Readout = dict[tuple[str, str], tuple[float, ...]]
 
 
@@ -41,13 +46,23 @@ class PointQuantity:
 
 
 @dataclass(frozen=True)
+class OwnVoltage:
+    """A public point process with a voltage and a current of its own, by its name in the template and theirs: V@cell, I@cell."""
+
+    process: str
+    voltage: str
+    current: str
+
+
+@dataclass(frozen=True)
 class Inventory:
     """A cell as its template builds it.
 
     `sections` maps the name of each, as in `dend[3]`, to its number of segments, and `public` are those that a cell file can
     name; `lists` are the public SectionLists; `processes` maps the name of a public point process to its class, and `points`
-    are their numbers. `celsius`, `v_init` and `dt` are NEURON's once the cell is built. `strangers`: how many sections the HOC
-    file has made besides.
+    are the numbers of those that do not stimulate. `celsius`, `v_init` and `dt` are NEURON's once the cell is built.
+    `strangers`: how many sections the HOC file has made besides. `loose`: sections that are not connected to the `site`.
+    `own`: the first point process with a voltage of its own.
     """
 
     template: str
@@ -62,6 +77,8 @@ class Inventory:
     v_init: float
     dt: float
     strangers: int
+    loose: tuple[str, ...] = ()
+    own: OwnVoltage | None = None
 
     @property
     def segments(self) -> int:
@@ -91,7 +108,8 @@ def take(model: CellModel) -> Inventory:
     own = sections_of(cell)
     names = {section: name_in(cell, section) for section in own}
     members = _members(cell)
-    return Inventory(
+    fitted = {n: found for n, found in members.items() if _is_process(found) and _class(found) not in STIMULATING}
+    found = Inventory(
         template=model.template,
         sections={names[section]: section.nseg for section in own},
         root=next((names[s] for s in own if s.parentseg() is None), ""),
@@ -103,11 +121,30 @@ def take(model: CellModel) -> Inventory:
         },
         processes={name: _class(found) for name, found in members.items() if _is_process(found)},
         quantities=tuple(_quantities(cell)),
-        points=tuple(p for name, found in members.items() if _is_process(found) for p in _numbers(name, found)),
+        points=tuple(p for name, found in fitted.items() for p in _numbers(name, found)),
         celsius=float(h.celsius),
         v_init=float(h.v_init),
         dt=float(h.dt),
         strangers=sum(1 for section in h.allsec() if section not in names),
+        own=next((each for each in map(_own_voltage, fitted, fitted.values()) if each), None),
+    )
+    return replace(found, loose=_loose(cell, next((s for s in own if names[s] == found.site), None)))
+
+
+def loose(model: CellModel) -> tuple[str, ...]:
+    """The sections of a cell that are not connected to where its first probe records; none of a probe in a point process."""
+    cell, first = build_cell(model), place(next(iter(model.probes.values())))
+    return _loose(cell, segment(cell, first).sec) if first.kind == "site" else ()
+
+
+def in_pieces(sections: Sequence[str], site: str) -> tuple[str, str]:
+    """What is wrong with sections that are not connected to the section `site`, and what to do."""
+    few = ", ".join(sections[:FEW]) + f" and {len(sections) - FEW} more" * (len(sections) > FEW)
+    verb, todo = ("is", "it") if len(sections) == 1 else ("are", "them")
+    example = f"as in `connect {sections[0]}(0), {site}(1)`"
+    return (
+        f"{few} {verb} not connected to {site}",
+        f"connect {todo} in the template, {example}: no current flows there now",
     )
 
 
@@ -149,9 +186,9 @@ def _variables(section) -> Iterator[str]:
             yield from _of_mechanism(mechanism.name())
 
 
-def _of_mechanism(name) -> Iterator[str]:
+def _of_mechanism(name, kind=PARAMETERS) -> Iterator[str]:
     h = hoc()
-    standard, word = h.MechanismStandard(name, PARAMETERS), h.ref("")
+    standard, word = h.MechanismStandard(name, kind), h.ref("")
     for k in range(int(standard.count())):
         if standard.name(word, k) == 1:  # not an array
             yield word[0]
@@ -161,10 +198,22 @@ def _is_process(found) -> bool:
     return hasattr(found, "get_segment")
 
 
+def _own_voltage(name, process) -> OwnVoltage | None:
+    held = list(_of_mechanism(_class(process), ALL))
+    voltage = next((one for one in VOLTAGES if one in held), None)
+    current = next((one for one in CURRENTS if one in held), None)
+    return OwnVoltage(name, voltage, current) if voltage and current else None
+
+
 def _numbers(name, process) -> Iterator[PointQuantity]:
     for variable in _of_mechanism(_class(process)):
         unit = hoc().units(f"{_class(process)}.{variable}")
         yield PointQuantity(f"{variable}@{name}", unit, float(getattr(process, variable)))
+
+
+def _loose(cell, site) -> tuple[str, ...]:
+    tree = site.wholetree() if site is not None else sections_of(cell)
+    return tuple(name_in(cell, section) for section in sections_of(cell) if section not in tree)
 
 
 def _class(process) -> str:

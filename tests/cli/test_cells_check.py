@@ -46,23 +46,29 @@ SOUND = """\
 
 @pytest.fixture
 def check(tmp_path):
-    """Run the command on a cell with some parameters: (exit code, lines on stdout)."""
+    """Run the command on a cell with some parameters: (exit code, lines on stdout); `said(word)`: lines on stderr."""
 
-    def run(parameters, *options, sets=8, points=0, file=FILE):
-        (tmp_path / "checked.hoc").write_text(HOC)
+    def run(parameters, *options, sets=8, points=0, file=FILE, hoc=HOC):
+        (tmp_path / "checked.hoc").write_text(hoc)
         (tmp_path / "checked.yaml").write_text(file + parameters)
         words = ["cells", "check", tmp_path / "checked.yaml", "-n", sets, "--points", points, *options]
         done = CliRunner().invoke(cli, list(map(str, words)))
         if isinstance(done.exception, MlfitError):
             raise done.exception
+        said[:] = done.stderr.splitlines()
         return done.exit_code, done.stdout.splitlines()
 
+    said: list[str] = []
+    run.said = lambda word: [line for line in said if line.startswith(word)]
     return run
 
 
 def test_a_sound_cell(check, tmp_path):
     code, lines = check(SOUND, "-o", tmp_path / "a.png", points=2, sets=20)
     assert code == 0 and (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert check.said("halving") == [
+        f"halving the time step: 5 sets at {step} ms in plain NEURON" for step in ("0.02", "0.01")
+    ]
     words = [line.split() for line in lines]
     marks = {line[1]: line for line in words if line[0] in ("ok", "note", "PROBLEM")}
     assert marks["built"][2:] == ["2", "sections,", "4", "segments"]
@@ -185,6 +191,14 @@ def test_a_procedure_that_does_something_else_each_time(check):
     )
 
 
+def test_a_section_that_hangs_on_nothing_is_named(check):
+    """The commonest slip of a template that is written by hand: no `connect`."""
+    code, lines = check(SOUND, hoc=HOC.replace("    connect dend(0), soma(1)\n", ""), sets=2)
+    assert code == 2 and told(lines, name="pieces") == ["dend is not connected to soma"]
+    todo = "connect it in the template, as in `connect dend(0), soma(1)`: no current flows there now"
+    assert changes(lines)[0] == todo
+
+
 def test_sets_that_fail_make_a_cell_unsound(check):
     """At 1e5 nA nobody's cell stays within what a shard can hold."""
     code, lines = check(SOUND, file=FILE.replace("scale: 0.1", "scale: 1e5"))
@@ -199,6 +213,72 @@ def test_a_silent_cell_is_sound_and_told_what_to_do(check):
         "raise the scale of the stimulus (now 0.001), or narrow the ranges, unless the cell is a passive one: a silent trace "
         "tells little of channels"
     )
+
+
+BANK = "stimulus: {bank: [{kind: step, scale: 0.2, delay: 5, duration: 50, total: 60}, {kind: step, scale: -0.01, total: 60}]}\n"
+
+
+def banked(bank):
+    return "".join(bank if line.startswith("stimulus") else line for line in FILE.splitlines(keepends=True))
+
+
+def test_half_of_a_bank_may_be_silent(check):
+    code, lines = check(SOUND, file=banked(BANK), points=1, sets=12)
+    (spikes,) = told(lines, "ok", "spikes")
+    share = int(spikes.rpartition("; ")[2].partition("%")[0])
+    assert code == 0 and 10 < share < 75
+    todo = "nrn-mlfit design checked --stimuli NAME tells it for one of them"
+    assert told(lines, "ok", "design") == [f"not asked, as each set gets another stimulus ({todo})"]
+
+
+def test_a_bank_that_is_silent_is_told_of_as_a_bank(check):
+    _, lines = check(SOUND, file=banked(BANK.replace("0.2", "0.002")))
+    assert told(lines, "note", "spikes")[0].endswith("; 100% silent")
+    assert changes(lines)[0] == (
+        "give the bank stronger stimuli, or larger factors (`amplitudes`): more than three quarters of its draws are silent, "
+        "and a silent trace tells little of channels"
+    )
+
+
+def test_many_spikes_are_told(check):
+    """Hodgkin's and Huxley's axon fires at 60 Hz and more at 6.3 degC: over 30 spikes in half a second."""
+    long = FILE.replace("duration: 50, total: 60", "duration: 600, total: 610")
+    _, lines = check(SOUND, file=long.replace("scale: 0.1", "scale: 0.3"))
+    (spikes,) = told(lines, "note", "spikes")
+    assert float(spikes.split()[0]) > 25
+    assert changes(lines)[0] == (
+        "lower the scale of the stimulus, unless the cell fires by itself: with so many spikes hardly any stands for itself"
+    )
+
+
+def test_a_voltage_that_nobody_measured_is_told(check):
+    """By Ohm's law: a soma of 20 um with hh's leak and a dendrite have 200 MOhm, so that -0.5 nA are 100 mV."""
+    _, lines = check(SOUND, file=FILE.replace("scale: 0.1", "scale: -0.5"))
+    (found,) = told(lines, "note", "voltage")
+    assert float(found.split()[0]) < -110
+    assert (
+        "lower the scale of the stimulus or the depth of its reset: no channel was measured below -110 mV"
+        in changes(lines)
+    )
+
+
+def test_sections_outside_of_the_template_are_told(check):
+    _, lines = check(SOUND, hoc=f"create stray, astray\n{HOC}")
+    assert told(lines, "note", "besides") == ["2 sections outside of the cell"]
+    assert changes(lines)[0] == (
+        "take out of checked.hoc what makes sections outside of the template: each run simulates them, too"
+    )
+
+
+def test_hoc_that_stops_at_an_end_of_a_range_is_named_with_the_values(check):
+    stops = HOC.replace("public soma", "public stops, soma").replace(
+        "proc idle", "proc stops() { if ($1 > 1.5) big() }\nproc idle"
+    )
+    stops = stops.replace("proc stops", 'proc big() { execerror("too big") }\nproc stops')
+    with pytest.raises(MlfitError) as error:
+        check('  it: {low: 1, high: 2, sets: ["stops()"]}\n', hoc=stops)
+    assert str(error.value).startswith("checked: HOC stops when the parameters are set to it 2 (")
+    assert "too big" in str(error.value) and "; see which of its procedures cannot take them" in str(error.value)
 
 
 def test_a_step_that_is_too_long_is_told(check):

@@ -180,6 +180,13 @@ def test_the_new_folder_gives_the_cell_its_name(poles):
     assert cells.load(poles[0]).name == "made" and cells.load(poles[0]).template == "Poles"
 
 
+def test_names_that_yaml_takes_for_something_else_stay_names(tmp_path):
+    (tmp_path / "b: c #2.hoc").write_text(BALL.replace("NewBall", "No"))
+    run(tmp_path / "b: c #2.hoc", "-o", tmp_path / "made")
+    model = cells.load(tmp_path / "made")
+    assert (model.hoc.name, model.template) == ("b: c #2.hoc", "No")
+
+
 @pytest.mark.parametrize("name", ["my cell", "12", "no"])
 def test_a_folder_whose_name_is_none_for_a_cell(tmp_path, name):
     (tmp_path / "ball.hoc").write_text(BALL)
@@ -241,6 +248,26 @@ def test_a_mechanism_that_neuron_does_not_know(tmp_path):
     )
 
 
+def test_what_neuron_says_of_a_line_that_it_has_made_itself(tmp_path):
+    """Import3d fills the SectionList somatic, which this template does not have, by a line of HOC of its own."""
+    (tmp_path / "cell.swc").write_text("1 1 0 0 0 10 -1\n2 3 10 0 0 1 1\n3 3 60 0 0 1 2\n")
+    body = """public soma
+objref this
+create soma[1]
+proc init() { localobj reader, gui
+    reader = new Import3d_SWC_read()
+    reader.quiet = 1
+    reader.input("cell.swc")
+    gui = new Import3d_GUI(reader, 0)
+    gui.instantiate(this)
+}"""
+    text = '{load_file("stdrun.hoc")}\n{load_file("import3d.hoc")}\n' + templates("Mine", body=body)
+    assert refused(tmp_path, text) == (
+        "mine.hoc: template Mine does not build in NEURON (hocobj_call error: hoc_execerror: syntax error); NEURON says: syntax "
+        'error at `{forsec "soma" somatic.append` in Import3d_GUI[0].execute("forsec "so...", Mine[0])'
+    )
+
+
 def test_a_mod_file_that_does_not_compile(tmp_path):
     (tmp_path / "channels").mkdir()
     (tmp_path / "channels" / "knew.mod").write_text(KNEW.replace("ik = 1e-4", "ik = nowhere"))
@@ -265,8 +292,51 @@ def test_a_file_that_quits(tmp_path):
 
 def test_a_template_without_sections(tmp_path):
     text = "mine.hoc: template Mine makes no section; `create soma` in it, and insert its channels"
-    assert refused(tmp_path, templates("Mine", body="public x\nx = 3")).startswith("mine.hoc: ")
+    assert refused(tmp_path, templates("Mine", body="public x\nx = 3")) == text
     assert refused(tmp_path, templates("Mine", body="public x\nproc init() { x = 3 }")) == text
+
+
+def test_an_error_in_the_copy_names_the_file_that_one_has(tmp_path):
+    """The copy, which gets lists, is opened in a folder that is not there any more when the sentence is read."""
+    (tmp_path / "sizes.txt").write_text("20")
+    reads = 'sprint(name, "%s.txt", "sizes") f = new File() if (!f.ropen(name)) { execerror("no sizes", "") }'
+    body = f"public soma\ncreate soma\nobjref f\nstrdef name\nproc init() {{ {reads} soma insert hh }}"
+    assert refused(tmp_path, templates("Mine", body=body)) == (
+        "mine.hoc: template Mine does not build in NEURON (hocobj_call error: hoc_execerror: no sizes )"
+    )
+
+
+PART = """\
+begintemplate Part
+public dend
+create dend
+endtemplate Part
+begintemplate Whole
+public soma, somatic
+create soma
+objref part, somatic
+proc init() {
+    soma insert hh
+    part = new Part()
+    somatic = new SectionList()
+    soma somatic.append()
+    connect part.dend(0), soma(1)
+}
+endtemplate Whole
+"""
+
+
+def test_sections_of_a_template_inside_cannot_be_named(tmp_path):
+    assert refused(tmp_path, PART, "--template", "Whole") == (
+        "mine.hoc: Part[0].dend cannot be named from outside of Whole; append its sections to a public SectionList in init(), "
+        "and write the soma's name after `public`"
+    )
+
+
+def test_sections_outside_of_the_template_are_told(tmp_path):
+    (tmp_path / "ball.hoc").write_text(f"create stray\n{BALL.replace('NewBall', 'Beside')}")
+    lines = run(tmp_path / "ball.hoc", "-o", tmp_path / "made")
+    assert "  besides       1 section outside of the cell; let HOC only define the template" in lines
 
 
 def test_a_folder_that_is_taken(tmp_path):
@@ -275,19 +345,81 @@ def test_a_folder_that_is_taken(tmp_path):
     assert refused(tmp_path, BALL) == "made: already there and not empty; name a new folder with -o"
 
 
+def test_sections_that_hang_on_nothing_are_named(tmp_path):
+    text = BALL.replace("NewBall", "Torn").replace("create soma", "create soma, dend[6]")
+    (tmp_path / "torn.hoc").write_text(text.replace("soma {", "for i = 0, 5 dend[i] insert pas\n    soma {"))
+    lines = run(tmp_path / "torn.hoc", "-o", tmp_path / "made")
+    told = (
+        "  in pieces     dend[0], dend[1], dend[2], dend[3] and 2 more are not connected to soma; connect them in the template, "
+        "as in `connect dend[0](0), soma(1)`: no current flows there now"
+    )
+    assert told in lines
+
+
 def test_a_passive_cell_gets_a_cell_file_and_a_word(tmp_path):
     """By Ohm's law its voltage follows the current, and no reset drives it lower than a cell can be."""
     text = BALL.replace("NewBall", "Still").replace("insert hh", "insert pas e_pas = -72 g_pas = 1e-4")
     (tmp_path / "still.hoc").write_text(text)
     lines = run(tmp_path / "still.hoc", "-o", tmp_path / "made")
-    assert (
-        "no set spikes: for a passive cell that is as it should be, else look at its channels, ranges and temperature"
-        in lines
-    )
+    assert "no set spikes: the cell has no channels that could, so that is as it should be" in lines
     model = cells.load(tmp_path / "made")
     assert model.space.names == ["g_pas.all", "cm.all"] and model.v_init == -72
     volts, status = simulate_sets(model, model.space.to_phys(model.space.draw(99, 0, 16)))
     assert not status.any() and volts.min() > -110 and volts.max() < -20
+
+
+POINT = """\
+NEURON {
+    POINT_PROCESS PointOne
+    RANGE a, VOLTAGE, CURRENT
+    THREADSAFE
+}
+PARAMETER { a = 0.1 (/ms) CURRENT = 0 }
+ASSIGNED { dt (ms) VOLTAGE (mV) }
+INITIAL { VOLTAGE = -60 }
+BREAKPOINT { SOLVE advance }
+PROCEDURE advance() {
+    VOLTAGE = VOLTAGE + dt*(a*(-60 - VOLTAGE) + CURRENT)
+    if (VOLTAGE > 20) { VOLTAGE = -70 }
+}
+"""
+CARRIER = """\
+begintemplate Carrier
+public soma, cell, clamp
+create soma
+objref cell, clamp
+proc init() {
+    soma { L = 10 diam = 10 cell = new PointOne(0.5) clamp = new IClamp(0.5) }
+    clamp.amp = 0.1
+    clamp.dur = 100
+}
+endtemplate Carrier
+"""
+
+
+def carrier(tmp_path, voltage, current):
+    (tmp_path / "mod").mkdir()
+    text = POINT.replace("VOLTAGE", voltage).replace("CURRENT", current)
+    (tmp_path / "mod" / "pointone.mod").write_text(text.replace("PointOne", f"PointOne{voltage}"))
+    return CARRIER.replace("PointOne", f"PointOne{voltage}").replace("Carrier", f"Carrier{voltage}")
+
+
+def test_a_point_cell_is_recorded_and_driven_by_its_own_variables(tmp_path):
+    (tmp_path / "carrier.hoc").write_text(carrier(tmp_path, "Vm", "Iext"))
+    lines = run(tmp_path / "carrier.hoc", "-o", tmp_path / "made")
+    model = cells.load(tmp_path / "made")
+    assert model.probes == {"Vm": "Vm@cell"} and model.inject == "Iext@cell" and model.space.names == ["a@cell"]
+    assert lines[0] == "CarrierVm: 1 section, 1 segment, read and driven at Vm@cell, Iext@cell"
+    volts, status = simulate_sets(model, model.space.to_phys(model.space.draw(99, 0, 16)))
+    assert not status.any() and (spike_counts(volts[:, 0, 0]) > 0).all()
+
+
+def test_a_point_cell_whose_variables_nobody_can_guess_is_refused(tmp_path):
+    assert refused(tmp_path, carrier(tmp_path, "height", "push")) == (
+        "mine.hoc: the sections of Carrierheight have no channels and no spikes, they only carry cell (PointOneheight); write "
+        "a cell file that names its voltage and its current, `probes: {V: VARIABLE@cell}` and `inject: VARIABLE@cell`, as "
+        "docs/cell_files.md shows"
+    )
 
 
 @pytest.mark.parametrize(

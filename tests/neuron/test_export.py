@@ -134,6 +134,50 @@ def test_without_its_channels_it_says_what_to_type(folders):
     assert "the channels are not loaded: type  nrnivmodl mod  in this folder first" in done.stderr + done.stdout
 
 
+READS = """\
+begintemplate Reads
+public soma, all
+objref all, file
+create soma
+proc init() {
+    file = new File()
+    if (!file.ropen("size.txt")) { execerror("no size.txt") }
+    soma { L = file.scanvar() diam = 10 insert pas }
+    all = new SectionList()
+    soma all.append()
+}
+endtemplate Reads
+"""
+READS_FILE = """\
+name: reads
+hoc: reads.hoc
+template: Reads
+files: [size.txt]
+stimulus: {kind: step, scale: 0.1}
+parameters:
+  g_pas.all: {low: 1e-5, high: 1e-3, unit: S/cm2}
+"""
+
+
+def test_a_file_may_be_read_in_init_while_a_fit_is_loaded(tmp_path):
+    """From another folder, too; a cell that is made later reads where NEURON is then, as docs/cell_files.md says."""
+    for name, text in (("reads.hoc", READS), ("reads.yaml", READS_FILE), ("size.txt", "42\n")):
+        (tmp_path / name).write_text(text)
+    model = cells.load(tmp_path / "reads.yaml")
+    export.write(fit_of(model, [1e-4]), model, model.protocol, tmp_path / "fits" / "one")
+    assert load_cell(tmp_path / "fits" / "one").soma.L == 42
+
+    def said(*lines):
+        words = [word for line in ('load_file("one/fit.hoc")', *lines, "quit()") for word in ("-c", line)]
+        command = [BIN / "nrniv", "-nogui", "-nobanner", *words]
+        done = subprocess.run(command, cwd=tmp_path / "fits", capture_output=True, text=True, timeout=60)
+        return done.stdout + done.stderr
+
+    assert "long 42" in said('{print "long ", fitted.soma.L}')
+    assert "no size.txt" in said("fitted = fitted_cell()")
+    assert "long 42" in said('{chdir("one")}', "fitted = fitted_cell()", '{print "long ", fitted.soma.L}')
+
+
 def test_a_value_that_does_not_arrive_stops_it(folders, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(folders["ball_two_sticks"], broken, symlinks=True)

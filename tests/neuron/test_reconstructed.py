@@ -208,8 +208,14 @@ def test_build_gives_the_same_cell_again(spiny_folder):
     assert after == before
 
 
-def test_the_stimulus_is_scaled_by_the_resistances(top, make):
-    made = reconstructed.like("mainen", _written(top, pyramid(8, basals=2, forks=1)), top / "small")
+@pytest.fixture(scope="module")
+def small(top):
+    """A cell of few sections as it was made, its reconstruction small.swc beside its folder."""
+    return reconstructed.like("mainen", _written(top, pyramid(8, basals=2, forks=1)), top / "small")
+
+
+def test_the_stimulus_is_scaled_by_the_resistances(small):
+    made = small
     text = (made.folder / "small.yaml").read_text()
     scale = cells.load(made.folder).protocol.stimuli[0].scale
     assert made.megohm > 1.3 * made.of_other
@@ -219,16 +225,33 @@ def test_the_stimulus_is_scaled_by_the_resistances(top, make):
     assert re.search(rf"{said}\nstimulus: .*, reset: 0.21}}$", text, re.MULTILINE)
 
 
-def test_a_first_compiling_is_told(top, monkeypatch):
+def test_a_first_compiling_is_told(top, small, monkeypatch):
     said = []
     monkeypatch.setattr(mechanisms, "is_built", lambda _: False)
-    reconstructed.like("mainen", _written(top, pyramid(8, basals=2, forks=1)), top / "told", report=said.append)
+    reconstructed.like("mainen", top / "small.swc", top / "told", report=said.append)
     assert said == ["compiling the MOD files (once; they are kept)"]
 
 
-def test_a_bank_without_scales_is_left_as_it_is(top):
+def test_a_cell_file_may_be_written_otherwise(top, small):
+    """Keys in quotes, entries over several lines, and no line break at the end."""
+    folder = top / "otherwise"
+    shutil.copytree(small.folder, folder)
+    (folder / "small.yaml").rename(file := folder / "otherwise.yaml")
+    text = re.sub(r"^(template|stimulus):", r'"\1":', file.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^(hoc):", r"'\1' :", text, flags=re.MULTILINE)
+    text = re.sub(r"^files: .*$", '"files":\n- morphology/small.swc', text, flags=re.MULTILINE)
+    text = re.sub(r"^mod: mod\n", "", text, flags=re.MULTILINE).rstrip() + '\n"mod": mod'
+    file.write_text(text)
+    made = reconstructed.like(folder, top / "small.swc", top / "again")
+    model, own = cells.load(made.folder), cells.load(small.folder)
+    assert (model.name, model.space, made.factor) == ("again", own.space, 1)
+    assert model.protocol.stimuli[0].scale == pytest.approx(own.protocol.stimuli[0].scale)
+    assert [path.name for path in model.files] == ["small.swc"]
+
+
+def test_a_bank_without_scales_is_left_as_it_is(top, small):
     folder = top / "banked"
-    shutil.copytree(top / "small", folder)
+    shutil.copytree(small.folder, folder)
     file = folder / "banked.yaml"
     (folder / "small.yaml").rename(file)
     file.write_text(re.sub(r"^stimulus: .*$", "stimulus: steps", file.read_text(), flags=re.MULTILINE))
@@ -238,9 +261,9 @@ def test_a_bank_without_scales_is_left_as_it_is(top):
     assert cells.load(made.folder).protocol.is_bank
 
 
-def test_stimulus_files_and_geometry_go_along(top):
+def test_stimulus_files_and_geometry_go_along(top, small):
     folder = top / "stimulated"
-    shutil.copytree(top / "small", folder)
+    shutil.copytree(small.folder, folder)
     (folder / "small.yaml").rename(file := folder / "stimulated.yaml")
     np.savez(folder / "current.npz", current=np.linspace(0, 0.1, 500), dt=0.1)
     text = re.sub(r"^stimulus: .*$", "stimulus: {kind: file, path: current.npz}", file.read_text(), flags=re.MULTILINE)
@@ -369,6 +392,17 @@ def test_a_cell_that_does_not_build_leaves_nothing(top, spiny_folder):
     with pytest.raises(CellError) as error:
         reconstructed.like(top / "probed", top / "spiny.swc", top / "never")
     assert str(error.value) == "Mainen_never[0]: has no public section tuft; add it to `public` in the template"
+    assert not list(top.glob("*never*"))
+
+
+def test_a_template_that_ends_neuron_is_named_with_the_reconstruction(top, small):
+    shutil.copytree(small.folder, top / "quits")
+    (top / "quits" / "small.yaml").rename(top / "quits" / "quits.yaml")
+    hoc_file = top / "quits" / "mainen_morphology.hoc"
+    hoc_file.write_text(f"{hoc_file.read_text()}\nquit()\n")
+    with pytest.raises(MorphologyError) as error:
+        reconstructed.like(top / "quits", top / "small.swc", top / "never")
+    assert str(error.value) == f"{top / 'small.swc'}: NEURON cannot build small on it (exit code 0); look at the file"
     assert not list(top.glob("*never*"))
 
 

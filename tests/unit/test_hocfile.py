@@ -41,11 +41,36 @@ def test_what_a_file_reads_from_its_folder_and_what_that_reads(path):
     assert [str(p.relative_to(path.parent)) for p in found] == ["parts.hoc", "sub/more.hoc", "cell.swc"]
 
 
-def test_a_file_outside_of_the_folder_is_not_taken(path):
-    outside = path.parent.parent / "outside.hoc"
-    outside.write_text("")
-    path.write_text(TEXT.replace("parts.hoc", "../outside.hoc").replace("http", str(outside)))
+@pytest.mark.parametrize("name", ["../swc/cell.swc", "{outside}/cell.swc", "{inside}/cell.swc"])
+def test_a_file_that_would_not_go_along_is_refused(tmp_path, name):
+    """One outside of the folder, and one inside that is called by its full path."""
+    for folder in ("swc", "mine"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "cell.swc").write_text("1 1 0 0 0 1 -1\n")
+    name = name.format(outside=tmp_path / "swc", inside=tmp_path / "mine")
+    path = tmp_path / "mine" / "tree.hoc"
+    path.write_text(TEXT.replace("parts.hoc", name))
+    with pytest.raises(CellError) as error:
+        hocfile.files_read(path)
+    assert str(error.value) == (
+        f'{path}: names the file "{name}", which a copy of its folder would not have; put it beside tree.hoc and write '
+        '"cell.swc" there'
+    )
+
+
+def test_what_is_no_file_is_not_one(path):
+    path.write_text(TEXT.replace("http", f"../{'x' * 5000}").replace("parts.hoc", str(path.parent)))
     assert hocfile.files_read(path) == []
+
+
+def test_a_file_is_sought_beside_the_one_that_reads_it_too(path):
+    (path.parent / "sub").mkdir()
+    (path.parent / "parts.hoc").write_text('xopen("sub/more.hoc")\n')
+    (path.parent / "sub" / "more.hoc").write_text('f = "../cell.swc" g = "near.swc"\n')
+    for name in ("cell.swc", "sub/near.swc"):
+        (path.parent / name).write_text("")
+    found = hocfile.files_read(path)
+    assert [str(p.relative_to(path.parent)) for p in found] == ["parts.hoc", "sub/more.hoc", "cell.swc", "sub/near.swc"]
 
 
 def test_what_is_hidden_is_made_public():
@@ -56,6 +81,21 @@ def test_what_is_hidden_is_made_public():
         lines[at + 2] == "public mine"
         and [x for x in lines if "Added" not in x and x != "public mine"] == TEXT.splitlines()
     )
+
+
+def test_what_is_only_in_a_comment_or_local_is_not_hidden():
+    text = TEXT.replace(
+        "proc init() {",
+        "// old = new SectionList()\nproc init() { localobj other, tmp\n  tmp = new SectionList() /* x */ ",
+    )
+    assert hocfile.hidden_lists(text, "Tree") == ["mine"]
+
+
+def test_a_section_called_as_our_counter_would_be():
+    text = TEXT.replace("create soma, dend[2], trunk", "create soma, i[2]")
+    added = hocfile.with_lists(text, "Tree", ["soma", "i[0]", "i[1]"], ["i[0]", "i[1]"]).partition("proc init()")[2]
+    assert "local i_sections\n" in added
+    assert "    for i_sections = 0, 1 i[i_sections] { all.append() i_list.append() }\n" in added
 
 
 def test_lists_are_filled_after_what_init_did():
@@ -70,6 +110,19 @@ def test_lists_are_filled_after_what_init_did():
         "soma { all.append() }",
         "for i = 0, 1 dend[i] { all.append() dendritic.append() }",
         "trunk { all.append() trunk_list.append() }",
+    ]
+
+
+def test_a_list_of_ours_has_only_sections_that_lack_one():
+    text = hocfile.with_lists(TEXT, "Tree", ["soma", "dend[0]", "dend[1]"], ["soma", "dend[1]"])
+    body = text.partition("proc init()")[2].partition("endtemplate")[0].split("\n")
+    assert [line.strip() for line in body[2:-3]] == [
+        "all = new SectionList()",
+        "somatic = new SectionList()",
+        "dendritic = new SectionList()",
+        "soma { all.append() somatic.append() }",
+        "for i = 0, 1 dend[i] { all.append() }",
+        "dend[1] { dendritic.append() }",
     ]
 
 

@@ -2,14 +2,20 @@
 
 import itertools
 import math
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nrn_mlfit import celltext, textfile
 from nrn_mlfit.errors import CellError
-from nrn_mlfit.proposal import cover, kind_of, propose
-from nrn_mlfit.simulator.inventory import Inventory, PointQuantity, Quantity
-from nrn_mlfit.strength import Look, choose, is_passive
+from nrn_mlfit.proposal import cover, kind_of, propose, uncovered
+from nrn_mlfit.simulator.inventory import Inventory, OwnVoltage, PointQuantity, Quantity
+from nrn_mlfit.strength import SCALES, Look, advice, choose, is_passive
 
 SECTIONS = ("soma", "dend[0]", "dend[1]", "apic", "axon")
 LISTS = {
@@ -100,6 +106,72 @@ def test_no_section_is_set_twice_and_none_that_has_something_is_left_out(by_regi
         assert {name for name, value in values.items() if value} <= set().union(*chosen)
 
 
+TREE = {
+    "all": ("soma", "dend[0]", "trunk", "oblique", "tuft"),
+    "apical": ("trunk", "oblique", "tuft"),
+    "tuft": ("tuft",),
+    "basal": ("dend[0]",),
+}
+
+
+def tree(values, lists=TREE):
+    """An inventory of a cell with an apical tree, and its one quantity."""
+    found = quantity("gbar_ih", "S/cm2", values)
+    return replace(inventory(found, lists=lists), sections=dict.fromkeys(TREE["all"], 1)), found
+
+
+def test_a_list_inside_of_another_does_not_push_it_out():
+    """A gradient along an apical tree whose tuft has a list of its own."""
+    apical = {"trunk": (1.0, 2.0), "oblique": (2.0, 3.0), "tuft": (3.0, 4.0)}
+    assert [name for name, _ in cover(*tree(apical | {"dend[0]": 1.0}), True)] == ["apical", "basal"]
+    whole = tree(apical | {"dend[0]": 1.0, "soma": 1.0})
+    assert cover(*whole, True) == [("all", (1.0, 4.0))]  # nothing else holds the soma
+    assert [one.parameter.sets for one in propose(whole[0]).drawn] == [("gbar_ih.all*",)]
+
+
+def test_what_no_list_holds_beside_the_others_is_said(tmp_path):
+    lists = {"proximal": ("soma", "trunk"), "apical": ("trunk", "oblique", "tuft")}
+    found, one = tree(dict.fromkeys(("soma", "trunk", "oblique", "tuft", "dend[0]"), 1.0), lists)
+    proposal = propose(found)
+    assert [name for name, _ in cover(found, one, True)] == ["apical"]
+    assert proposal.left_out == ("gbar_ih in soma, dend[0]",)
+    text = celltext.Draft("t", Path("t.hoc"), (), False, "t.hoc", found, proposal, look(0.25)).text()
+    told = "# In no parameter, as the SectionLists that have it overlap (make a list of them alone): gbar_ih in soma, dend[0]"
+    assert told in text.splitlines()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    lists=st.dictionaries(st.sampled_from("abcdef"), st.sets(st.sampled_from(SECTIONS), min_size=1), max_size=6),
+    values=st.dictionaries(st.sampled_from(SECTIONS), st.sampled_from([0, 1, 2, (1, 2)]), min_size=1),
+    by_region=st.booleans(),
+)
+def test_every_section_is_in_one_parameter_whenever_the_lists_allow_it(lists, values, by_region):
+    found = quantity("gbar_na", "pS/um2", values)
+    cell = inventory(found, lists={name: tuple(held) for name, held in lists.items()})
+    needed = {name for name, value in values.items() if value}
+    chosen = [name for name, _ in cover(cell, found, by_region)]
+    times = Counter(section for name in chosen for section in lists[name] & set(values))
+    assert all(count == 1 for count in times.values())
+    assert set(uncovered(cell, found, chosen)) == needed - set(times)
+    some = (itertools.combinations(lists, n) for n in range(len(lists) + 1))
+    held = [Counter(s for name in names for s in lists[name] & set(values)) for names in itertools.chain(*some)]
+    reachable = needed & set().union(*lists.values())
+    if any(reachable <= set(one) and set(one.values()) <= {1} for one in held):
+        assert reachable <= set(times)
+
+
+def test_many_lists_that_overlap_take_no_time():
+    names = [f"dend[{k}]" for k in range(60)]
+    lists = {f"pair{k}": tuple(names[k : k + 2]) for k in range(59)} | {n[:4] + n[5:-1]: (n,) for n in names}
+    found = quantity("gbar_na", "pS/um2", dict.fromkeys(names, 1))
+    cell = replace(inventory(found, lists=lists), sections=dict.fromkeys(names, 1))
+    began = time.monotonic()
+    chosen = [name for name, _ in cover(cell, found, True)]
+    assert Counter(s for name in chosen for s in lists[name]) == dict.fromkeys(names, 1)
+    assert time.monotonic() - began < 20
+
+
 def test_ranges_and_which_of_them_are_logarithmic():
     whole = dict.fromkeys(SECTIONS, 1e-4)
     found = inventory(
@@ -128,7 +200,30 @@ def test_a_point_process_is_proposed_where_the_sections_have_no_channels():
     assert [one.parameter.name for one in propose(inventory(cm, points=[c])).drawn] == ["cm.somatic", "c@cell"]
     with_channels = propose(inventory(cm, channel, points=[c]))
     assert [one.parameter.name for one in with_channels.spare] == ["c@cell"]
-    assert (with_channels.spare[0].parameter.low, with_channels.spare[0].parameter.high) == (-130, -32.5)
+    assert (with_channels.spare[0].parameter.low, with_channels.spare[0].parameter.high) == (-75, -55)
+
+
+def test_a_point_process_with_a_voltage_of_its_own_is_the_cell():
+    values = {"a": 0.02, "c": -65.0, "V0": -70.0, "I": 0.1}
+    points = [PointQuantity(f"{name}@cell", "", value) for name, value in values.items()]
+    other = PointQuantity("tau@other", "ms", 2.0)
+    found = inventory(quantity("cm", "uF/cm2", {"soma": 1}, ""), points=[*points, other])
+    found = replace(found, own=OwnVoltage("cell", "V", "I"))
+    proposal = propose(found)
+    assert [one.parameter.name for one in proposal.drawn] == ["a@cell", "c@cell"]
+    assert [one.parameter.name for one in proposal.spare] == ["tau@other"]
+    draft = celltext.Draft("t", Path("t.hoc"), (), False, "t.hoc", found, proposal, look(5.0))
+    lines = draft.text().splitlines()
+    assert "probes: {V: V@cell}" in lines and "inject: I@cell" in lines
+    assert any(line.startswith("stimulus: ") and "# the unit of I@cell; " in line for line in lines)
+    with_channels = replace(found, quantities=(quantity("gbar_k", "S/cm2", {"soma": 0.03}),))
+    assert propose(with_channels).own is None
+    with pytest.raises(CellError) as error:
+        propose(replace(found, points=()))
+    assert str(error.value) == (
+        "template T: no number of the point process cell differs from 0, so that there is nothing to fit; set its values in "
+        "init()"
+    )
 
 
 def test_nothing_to_fit():
@@ -202,7 +297,58 @@ def test_what_makes_a_scale_a_bad_one(changes):
     ],
 )
 def test_what_is_said_to_be_wrong_is_what_is_wrong(changes, words):
-    assert look(1, **changes).faults == words
+    assert list(look(1, **changes).faults) == words
+
+
+SOUGHT = (
+    "no scale gives all that is sought, 3 to 20 spikes in the median set, none silent, -110 to 80 mV; this one has "
+)
+
+
+@pytest.mark.parametrize(
+    ("scale", "changes", "told"),
+    [
+        (1, {}, ""),
+        (
+            SCALES[-1],
+            {"silent": 0.88, "spikes": 0},
+            f"{SOUGHT}0 spikes and 88% silent: 10.24 nA is the strongest that was tried: for a cell as large as this write a "
+            "larger scale",
+        ),
+        (
+            0.32,
+            {"silent": 0.25},
+            f"{SOUGHT}25% silent: some sets do not fire where others do: narrow the ranges, and look at celsius and v_init",
+        ),
+        (
+            0.01,
+            {"spikes": 30},
+            f"{SOUGHT}30 spikes: see whether it fires without a current: look at celsius, v_init and leak",
+        ),
+        (
+            1,
+            {"lowest": -129, "failed": 0.1},
+            f"{SOUGHT}10% failed and -129 mV: narrow the ranges until no set fails; the set with all parameters at their low "
+            "ends goes furthest: raise those of leak and capacitance",
+        ),
+        (
+            1,
+            {"silent": 1.0, "spikes": 0},
+            "no set spikes at up to 10.24 nA, though there are channels: look at their values, at celsius and v_init, and at the "
+            "size of the cell",
+        ),
+    ],
+)
+def test_what_to_do_hangs_on_what_was_found(scale, changes, told):
+    assert advice(look(scale, **changes), has_channels=True) == told
+
+
+def test_a_cell_without_channels_is_silent_as_it_should_be():
+    silent = look(1, silent=1.0, spikes=0)
+    assert (
+        advice(silent, has_channels=False)
+        == "no set spikes: the cell has no channels that could, so that is as it should be"
+    )
 
 
 def test_where_no_scale_is_good_it_is_the_one_with_most_that_spike():

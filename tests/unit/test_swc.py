@@ -1,6 +1,7 @@
 """SWC files: any order and numbering give the same tree, and what is no tree around a soma is refused with its line."""
 
 import random
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -75,6 +76,20 @@ def test_a_point_may_be_there_twice(tmp_path):
     assert len(points) == 9
 
 
+def test_a_byte_order_mark_is_no_part_of_a_number(tmp_path):
+    (tmp_path / "cell.swc").write_bytes(GOOD.partition("\n")[2].encode("utf-8-sig"))
+    points, _ = swc.read(tmp_path / "cell.swc")
+    assert len(points) == 7
+
+
+def test_a_cycle_behind_many_points_is_found_at_once(tmp_path):
+    chain = "".join(f"{k} 3 {k} 0 0 1 {k - 1}\n" for k in range(2, 8000))
+    began = time.monotonic()
+    with pytest.raises(MorphologyError) as error:
+        read(tmp_path, f"1 1 0 0 0 10 -1\n{chain}8000 3 0 9 0 1 8001\n8001 3 0 8 0 1 8000\n")
+    assert ", line 8000: is its own ancestor; " in str(error.value) and time.monotonic() - began < 5
+
+
 BAD = {
     "nothing": ("", "holds no point; an SWC file has `number type x y z radius parent` a line"),
     "words": (
@@ -92,6 +107,18 @@ BAD = {
     "radius": (
         GOOD.replace("5 3 60 -50 0 .5", "5 3 60 -50 0 0"),
         ", line 6: x, y and z must be numbers and the radius above 0, got 60 -50 0 0; correct it there",
+    ),
+    "commas": (
+        GOOD.replace("5 3 60 -50 0 .5 3", "5,3,60,-50,0,.5,3"),
+        ", line 6: has commas or semicolons; the columns of an SWC file are separated by blanks: put blanks there",
+    ),
+    "decimal commas": (
+        GOOD.replace("5 3 60 -50 0 .5 3", "5 3 60 -50 0 0,5 3"),
+        ", line 6: has commas or semicolons; the columns of an SWC file are separated by blanks: put blanks there",
+    ),
+    "root at 0": (
+        GOOD.replace("1 1 0 0 0 10 -1", "1 1 0 0 0 10 0"),
+        ", line 2: its parent is 0, a number no point has; that of a root is -1",
     ),
     "nan": (
         GOOD.replace("5 3 60 -50 0 .5", "5 3 60 nan 0 1"),
@@ -129,6 +156,10 @@ BAD = {
     "soma that branches": (
         GOOD + "8 1 0 0 9 5 1\n9 1 0 0 -9 5 1\n10 1 9 0 -9 5 1\n",
         ", line 2: the soma branches; draw it as one point, as three as NeuroMorpho does, or as one line",
+    ),
+    "soma at one place": (
+        GOOD + "8 1 0 0 0 10 1\n9 1 0 0 0 10 1\n",
+        ", line 9: all 3 points of the soma lie at one place; leave the first one alone there, which is a sphere of its radius",
     ),
     "no length": (
         GOOD.replace("4 3 60 50 0", "4 3 60 0 0"),

@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nrn_mlfit import folders, textfile
 from nrn_mlfit.errors import CellError, FitError, MachineError
@@ -114,3 +116,19 @@ def test_what_is_no_json_object_is_refused(tmp_path, text):
 def test_nan_is_not_json():
     with pytest.raises(ValueError, match="not JSON compliant"):
         textfile.to_json({"a": float("nan")})
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    word=st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(["No", "a #2", "b: c", "12", '"\\', "~"])
+)
+def test_a_word_is_read_as_it_was_written(word, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "word.yaml"
+    lines = [f"word: {textfile.to_word(word)}  # a comment", f"words: {textfile.to_list([word, 'x'])}", ""]
+    path.write_bytes("\n".join(lines).encode())
+    assert textfile.read_yaml(path) == {"word": word, "words": [word, "x"]}
+
+
+@pytest.mark.parametrize("word", ["my_cell", "S/cm2", "hoc/templates/a.hoc", "V@cell", "soma(0.5)", "gbar_na.somatic*"])
+def test_a_plain_word_stays_plain(word):
+    assert textfile.to_word(word) == word

@@ -160,7 +160,8 @@ def _parents_first(path, sections, soma) -> list[int]:
         order.append(k := waiting.pop())
         waiting += reversed(children.get(k, []))
     if len(order) < len(sections):
-        alone = next(s["name"] for k, s in enumerate(sections) if k not in set(order))
+        reached = set(order)
+        alone = next(s["name"] for k, s in enumerate(sections) if k not in reached)
         raise MorphologyError(f"{path}: {alone} is not connected to the soma; connect it, or leave it out of the file")
     return order
 

@@ -39,7 +39,7 @@ def read(path: Path) -> tuple[list[Point], list[str]]:
 
     Raises MorphologyError, with the line, for what is no single tree around a soma.
     """
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     rows = [(number, line) for number, line in enumerate(lines, 1) if line.split("#")[0].strip()]
     if not rows:
         raise MorphologyError(f"{path}: holds no point; an SWC file has `number type x y z radius parent` a line")
@@ -59,6 +59,10 @@ def text(points: list[Point]) -> str:
 
 
 def _point(path, line, words) -> Point:
+    if any("," in word or ";" in word for word in words):
+        raise MorphologyError(
+            f"{path}, line {line}: has commas or semicolons; the columns of an SWC file are separated by blanks: put blanks there"
+        )
     if len(words) < COLUMNS:
         raise MorphologyError(
             f"{path}, line {line}: has {len(words)} of the {COLUMNS} columns number, type, x, y, z, radius and parent; the file "
@@ -95,6 +99,10 @@ def _by_number(path, points) -> dict[int, Point]:
             raise MorphologyError(f"{path}, line {point.line}: the number {point.number}: {before}; give it another")
         known[point.number] = point
     for point in points:
+        if point.parent == 0 and 0 not in known:
+            raise MorphologyError(
+                f"{path}, line {point.line}: its parent is 0, a number no point has; that of a root is -1"
+            )
         if point.parent != -1 and point.parent not in known:
             raise MorphologyError(
                 f"{path}, line {point.line}: its parent {point.parent} is in no line; the file may be cut off: get it anew"
@@ -118,7 +126,8 @@ def _parents_first(path, known) -> list[Point]:
         ordered.append(point := waiting.pop())
         waiting += reversed(children.get(point.number, []))
     if len(ordered) < len(known):
-        line = min(p.line for p in known.values() if p not in set(ordered))
+        reached = {p.number for p in ordered}
+        line = min(p.line for p in known.values() if p.number not in reached)
         raise MorphologyError(f"{path}, line {line}: is its own ancestor; the way along the parents must end at -1")
     return ordered
 
@@ -148,6 +157,11 @@ def _check_soma(path, points):
     if apart := [p for p in soma[1:] if p.parent not in inside]:
         raise MorphologyError(
             f"{path}, line {apart[0].line}: a second soma, away from the first one; a cell has one: correct the type there"
+        )
+    if len(soma) > 1 and not any(p.away(soma[0]) for p in soma):
+        raise MorphologyError(
+            f"{path}, line {soma[1].line}: all {len(soma)} points of the soma lie at one place; leave the first one alone there, "
+            "which is a sphere of its radius"
         )
     branching = Counter(p.parent for p in soma)
     is_standard = (
