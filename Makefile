@@ -25,7 +25,7 @@ test: $(READY)
 
 # What a cluster does to a simulation, in full (about 10 minutes); `make test` has its short form.
 chaos: $(READY)
-	NRN_MLFIT_CHAOS=1 $(RUN)python -m pytest tests/chaos
+	NRN_MLFIT_CHAOS=1 $(RUN)python -m pytest tests/chaos tests/cli/test_your_own_cell.py
 
 # The ensembles that come with the package, anew: an hour or two, in pieces; what is there in ENSEMBLES is not done again.
 ENSEMBLES ?= ensembles
