@@ -95,7 +95,7 @@ def _verdict(shown) -> Html:
         head = "Out of range: do not trust these values"
         why = join([paragraphs("The reasons:"), bullets(fit.warnings, class_="reasons")])
     else:
-        head = "In range"
+        head = "In range, but the fitted cell does something else" if found.disagreements else "In range"
         why = paragraphs(
             "No raw estimate lies beyond its range by more than the networks' own error allows, no voltage leaves those of the "
             "training, the current is the one that was trained on, and the alarm is silent. In range does not mean right: see "
@@ -107,10 +107,15 @@ def _verdict(shown) -> Html:
     )
     apart = [tag("p", "\N{WARNING SIGN} ", line, class_="apart") for line in found.warning()]
     known = "" if judgement.is_known(fit) else paragraphs(judgement.NO_GUARANTEE)
-    mark = tag("span", "\N{WARNING SIGN}" if fit.warnings else "\N{CHECK MARK}", aria_hidden="true")
+    is_bad = bool(fit.warnings or found.disagreements)
+    mark = tag("span", "\N{WARNING SIGN}" if is_bad else "\N{CHECK MARK}", aria_hidden="true")
     searched = paragraphs(f"{fit.searched[0].upper()}{fit.searched[1:]}.") if fit.searched else ""
+    if found.disagreements and not fit.searched:
+        searched = paragraphs(
+            "These are hardly the recorded cell's values. A search on from here may find nearer ones: fit with --refine 2000."
+        )
     held = [tag("p", mark, " ", head, class_="headline"), *apart, why, paragraphs(again), searched, known]
-    return tag("div", *held, class_="verdict bad" if fit.warnings else "verdict good")
+    return tag("div", *held, class_="verdict bad" if is_bad else "verdict good")
 
 
 def _spikes(count) -> str:

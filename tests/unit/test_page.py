@@ -228,7 +228,9 @@ def test_in_range_is_followed_by_what_does_not_agree(seen):
     words = Seen(text).words
     told = "DOES NOT AGREE: the fitted cell does not do what the recording does: few spikes coincide (0.10, wanted 0.5)"
     assert words.index("In range") < words.index(told) < words.index("No raw estimate lies beyond")
-    assert 'class="apart"' in text
+    assert 'class="apart"' in text and 'class="verdict bad"' in text
+    assert "In range, but the fitted cell does something else" in words and "fit with --refine 2000" in words
+    assert 'class="verdict good"' in page.fit_page(shown())
 
 
 def test_the_cells_around_are_drawn_or_the_command_is_named(seen):
