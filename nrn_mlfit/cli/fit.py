@@ -266,6 +266,8 @@ def _print(result, of_the_recording):
 
     for line in results.table(result):
         say(line)
+    if cut := result.fit.recording.get("cut_ms"):
+        say("fitted: {:g} to {:g} ms of the recording".format(*cut))
     say(f"verdict: {result.fit.verdict}")
     for line in [
         *result.fit.warnings,

@@ -37,6 +37,7 @@ def test_one_that_knows_the_stimulus_is_found_and_named(tmp_path):
     done = run("fit", saved(tmp_path / "chirp.npz", whole, 0.02), "-o", tmp_path / "fit")
     assert done.exit_code == 0, done.output
     assert done.output.startswith("ensemble: mainen, of mainen (comes with nrn_mlfit)\n")
+    assert "\nfitted: 130 to 310 ms of the recording\n" in done.output
     assert "OUT OF RANGE" in done.output
     fit = json.loads((tmp_path / "fit" / "fit.json").read_text())
     assert fit["provenance"]["cell"] == "mainen" and fit["recording"]["cut_ms"] == pytest.approx([130, 310])
