@@ -125,6 +125,12 @@ def share_of_range(value: float, low: float, high: float, scale: str = "linear")
     return (value - low) / (high - low)
 
 
+def plain_unit(unit: str) -> str:
+    """A unit without the marks that its writers put in differently: mho/cm^2 and mho/cm2, (1/ms) and /ms."""
+    plain = re.sub(r"[ ^*()-]", "", unit.replace("µ", "u").lower())
+    return plain.removeprefix("1") if plain.startswith("1/") else plain
+
+
 def _uniform(seed: int, index: int, count: int):
     stream = np.random.Philox(key=seed, counter=[0, 0, index, 0])
     return np.random.Generator(stream).uniform(-1, 1, count)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from nrn_mlfit.errors import CellError
-from nrn_mlfit.parameters import Parameter
+from nrn_mlfit.parameters import Parameter, plain_unit
 from nrn_mlfit.simulator.inventory import Inventory, OwnVoltage, Quantity
 
 # Maximal conductances of one type of neuron differ two- to fourfold between animals (Schulz, Goaillard & Marder, Nature
@@ -101,7 +101,7 @@ def _of_own_voltage(found, own) -> Proposal:
 
 def kind_of(quantity: Quantity) -> str:
     """conductance, leak, capacitance, reversal, resistivity or other (constants of gating, sizes, what is 0 everywhere)."""
-    name, unit = quantity.variable, plain(quantity.unit)
+    name, unit = quantity.variable, plain_unit(quantity.unit)
     if name == "cm":
         return "capacitance"
     if name == "Ra":
@@ -112,11 +112,6 @@ def kind_of(quantity: Quantity) -> str:
     if not is_one or all(low <= 0 for low, _ in quantity.values.values()):
         return "other"
     return "leak" if LEAK.fullmatch(name) else "conductance"
-
-
-def plain(unit: str) -> str:
-    """A unit without the marks that its writers put in differently."""
-    return re.sub(r"[ ^*()]", "", unit.replace("µ", "u").lower())
 
 
 def cover(found: Inventory, quantity: Quantity, by_region: bool) -> list[tuple[str, tuple[float, float]]]:
@@ -208,7 +203,7 @@ def _proposed(quantity, kind, name, values) -> Proposed:
 
 
 def _of_point(point) -> Proposed:
-    is_potential = plain(point.unit) == "mv" and point.value <= -2 * SHIFT_MV  # others in mV are steps
+    is_potential = plain_unit(point.unit) == "mv" and point.value <= -2 * SHIFT_MV  # others in mV are steps
     kind = "reversal" if is_potential else ""
     parameter = _ranged(point.name, point.value, point.unit, kind, (point.name,))
     return Proposed(parameter, _told(point.unit, f"{point.value:.6g}"))

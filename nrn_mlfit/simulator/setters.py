@@ -7,7 +7,7 @@ from typing import Any
 
 from nrn_mlfit.errors import CellError
 from nrn_mlfit.formulas import DISTANCE, Formula, is_formula
-from nrn_mlfit.parameters import Parameter
+from nrn_mlfit.parameters import Parameter, plain_unit
 from nrn_mlfit.places import SECTION_VARIABLES, place
 from nrn_mlfit.simulator.door import hoc
 
@@ -193,14 +193,7 @@ def _member(cell, parameter, name):
 def _check_unit(parameter, variable):
     """The unit of the cell file must be the one that NEURON has for a variable (CLASS.VARIABLE), where it has one."""
     declared = "" if variable == "current_gain" else hoc().units(variable)
-    if declared and parameter.unit and _plain(declared) != _plain(parameter.unit):
+    if declared and parameter.unit and plain_unit(declared) != plain_unit(parameter.unit):
         raise CellError(
             f"parameter {parameter.name}: unit is {parameter.unit}, but NEURON has {variable.split('.')[-1]} in {declared}"
         )
-
-
-def _plain(unit: str) -> str:
-    plain = unit.replace("µ", "u").lower()
-    for mark in " ^*-()":
-        plain = plain.replace(mark, "")
-    return plain.removeprefix("1") if plain.startswith("1/") else plain

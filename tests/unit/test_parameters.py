@@ -69,3 +69,11 @@ def test_the_share_of_a_range_is_the_unit_parameter(unit, parameter):
     value = ParameterSpace((parameter,)).to_phys([[unit]])[0, 0]
     share = share_of_range(value, parameter.low, parameter.high, parameter.scale)
     assert share == pytest.approx((unit + 1) / 2, abs=1e-9)
+
+
+def test_a_unit_is_the_same_however_its_marks_are_written():
+    from nrn_mlfit.parameters import plain_unit
+
+    assert plain_unit("mho/cm^2") == plain_unit("mho/cm2") and plain_unit("(1/ms)") == plain_unit("/ms")
+    assert plain_unit("ohm-cm") == plain_unit("ohm cm") and plain_unit("µm") == plain_unit("um")
+    assert plain_unit("mV") != plain_unit("uV")
